@@ -1,0 +1,83 @@
+/* What the `latchkey` command asks of the module beyond PKCS#11: the vendor interface, found by
+ * C_GetInterface("Vendor latchkey", NULL, &interface, 0). C_Initialize must have been called.
+ * Every function is thread-safe and answers a CK_RV; strings are UTF-8 and NUL-terminated. */
+#ifndef LATCHKEY_ADMIN_H
+#define LATCHKEY_ADMIN_H
+
+#include <latchkey/cryptoki.h>
+
+#define LATCHKEY_INTERFACE "Vendor latchkey"
+
+/* The TPM and its dictionary-attack state (TPM 2.0 part 1, 19.8). Times are seconds. */
+typedef struct LATCHKEY_TPM_STATUS {
+    char tcti[256];          /* how it is reached */
+    char manufacturer[8];    /* e.g. "IBM", "IFX" */
+    char vendor[32];         /* vendor string, e.g. "SW   TPM" */
+    char spec[32];           /* e.g. "2.0 rev 1.64" */
+    CK_ULONG firmwareMajor, firmwareMinor;
+    CK_BBOOL resourceManager; /* behind /dev/tpmrm0 or tpm2-abrmd */
+    CK_BBOOL simulator;       /* a software TPM: it protects nothing */
+    CK_BBOOL inLockout;
+    CK_BBOOL lockoutAuthSet;  /* false: anybody can reset the counter; see SECURITY.md */
+    CK_ULONG lockoutCounter;  /* failed tries so far */
+    CK_ULONG maxTries;        /* tries before lockout */
+    CK_ULONG recoveryTime;    /* one failed try is forgiven after so long (lockoutInterval) */
+    CK_ULONG lockoutRecovery; /* after a wrong lockoutAuth it can be tried again after so long */
+    CK_ULONG srkHandle;       /* 0: none persistent */
+    char srkName[140];        /* hexadecimal; empty when unknown */
+    CK_ULONG nvIndices;       /* NV indices defined in all */
+} LATCHKEY_TPM_STATUS;
+
+/* What the store says of one token; needs no login and no TPM. */
+typedef struct LATCHKEY_TOKEN_STATUS {
+    char store[4096];      /* path of the store's directory */
+    CK_BBOOL sealed;       /* PINs in sealed objects (old PINs live on in old store copies), not NV */
+    CK_BBOOL unattended;   /* user index outside dictionary-attack protection */
+    CK_BBOOL writable;     /* this process can write the store */
+    CK_ULONG pinRounds;    /* PBKDF2 rounds */
+    CK_ULONG userIndex, soIndex; /* NV handles; 0 when sealed */
+    CK_ULONG parent;       /* SRK handle the keys hang on; 0: a transient primary */
+    CK_ULONG objects;      /* objects in the store, private ones included */
+} LATCHKEY_TOKEN_STATUS;
+
+#define LATCHKEY_FINDING_OK      0
+#define LATCHKEY_FINDING_NOTE    1 /* worth knowing, nothing is wrong */
+#define LATCHKEY_FINDING_WARNING 2 /* works, but less safe or about to break */
+#define LATCHKEY_FINDING_PROBLEM 3 /* does not work until mended */
+
+/* One finding of Doctor. id is a stable short name ("tpm", "lockout-auth", "nv-orphan", …); text
+ * says what is; remedy is a command or an action, NULL when none is due. Borrowed for the call. */
+typedef void (*LATCHKEY_FINDING)(void *context, CK_ULONG level, const char *id, const char *text,
+                                 const char *remedy);
+
+typedef struct LATCHKEY_ADMIN {
+    CK_VERSION version; /* 1.0 */
+
+    /* Deletes a token: its objects, its row, its NV indices. pSoPin proves the right; with force it
+     * may be NULL (the keys are lost either way). CKR_PIN_INCORRECT, CKR_PIN_LOCKED,
+     * CKR_SLOT_ID_INVALID, CKR_SESSION_EXISTS. */
+    CK_RV (*TokenDestroy)(CK_SLOT_ID slot, CK_UTF8CHAR_PTR pSoPin, CK_ULONG ulSoPinLen,
+                          CK_BBOOL force);
+    CK_RV (*TokenStatus)(CK_SLOT_ID slot, LATCHKEY_TOKEN_STATUS *pStatus);
+    CK_RV (*TpmStatus)(LATCHKEY_TPM_STATUS *pStatus);
+
+    /* Sets the lockoutAuth from pCode (any bytes; hashed to 32), proves it by using it, then sets
+     * the dictionary-attack parameters with it. pOldCode is the present recovery code, NULL (0)
+     * when lockoutAuth is empty. CKR_PIN_INCORRECT when the present one is another. */
+    CK_RV (*TpmHarden)(CK_UTF8CHAR_PTR pOldCode, CK_ULONG ulOldCodeLen, CK_UTF8CHAR_PTR pCode,
+                       CK_ULONG ulCodeLen, CK_ULONG ulMaxTries, CK_ULONG ulRecoveryTime,
+                       CK_ULONG ulLockoutRecovery);
+    /* TPM2_DictionaryAttackLockReset with that code (NULL: the empty lockoutAuth).
+     * CKR_PIN_INCORRECT: a wrong code; the TPM then refuses every code for lockoutRecovery. */
+    CK_RV (*TpmUnlock)(CK_UTF8CHAR_PTR pCode, CK_ULONG ulCodeLen);
+
+    /* Examines config, store, TPM, tokens; calls back once a finding, in order. Changes nothing,
+     * burns no try. */
+    CK_RV (*Doctor)(LATCHKEY_FINDING callback, void *context);
+
+    /* Undefines one NV index in latchkey's range 0x01800000–0x01BFFFFF that no token of this store
+     * names. CKR_ARGUMENTS_BAD for any other handle. */
+    CK_RV (*NvRemove)(CK_ULONG handle);
+} LATCHKEY_ADMIN;
+
+#endif

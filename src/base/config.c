@@ -1,0 +1,275 @@
+#include "config.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "error.h"
+
+#define SYSTEM_FILE "/etc/latchkey.conf"
+
+static bool parse_bool(const char *v, bool *ret)
+{
+    bool yes = !strcasecmp(v, "yes") || !strcasecmp(v, "true") || !strcmp(v, "1");
+    if (!yes && strcasecmp(v, "no") && strcasecmp(v, "false") && strcmp(v, "0"))
+        return false;
+    *ret = yes;
+    return true;
+}
+
+static bool parse_text(const char *v, void *field)
+{
+    char *copy = strdup(v);
+    if (!copy)
+        return false;
+    char **text = field;
+    free(*text);
+    *text = copy;
+    return true;
+}
+
+static bool parse_flag(const char *v, void *field)
+{
+    return parse_bool(v, field);
+}
+
+static bool parse_number(const char *v, void *field)
+{
+    char *end;
+    errno = 0;
+    unsigned long n = strtoul(v, &end, 10);
+    if (errno || end == v || *end || n == 0 || n > 100000000 || v[0] == '-')
+        return false;
+    *(uint32_t *)field = (uint32_t)n;
+    return true;
+}
+
+static bool parse_level(const char *v, void *field)
+{
+    return log_level_parse(v, field);
+}
+
+static bool parse_session(const char *v, void *field)
+{
+    *(bool *)field = !strcmp(v, "password");
+    return !strcmp(v, "password") || !strcmp(v, "hmac");
+}
+
+static bool parse_storage(const char *v, void *field)
+{
+    *(bool *)field = !strcmp(v, "sealed");
+    return !strcmp(v, "sealed") || !strcmp(v, "nv");
+}
+
+static const struct key {
+    const char *name;
+    const char *environment; /* NULL: not settable there */
+    bool (*parse)(const char *value, void *field);
+    size_t field;
+} keys[] = {
+    {"store", "LATCHKEY_STORE", parse_text, offsetof(struct config, store)},
+    {"tcti", "LATCHKEY_TCTI", parse_text, offsetof(struct config, tcti)},
+    {"log", "LATCHKEY_LOG", parse_level, offsetof(struct config, log)},
+    {"log-file", "LATCHKEY_LOG_FILE", parse_text, offsetof(struct config, log_file)},
+    {"owner-auth-file", NULL, parse_text, offsetof(struct config, owner_auth_file)},
+    {"srk-name", NULL, parse_text, offsetof(struct config, srk_name)},
+    {"lock-dir", NULL, parse_text, offsetof(struct config, lock_dir)},
+    {"lock-timeout", NULL, parse_number, offsetof(struct config, lock_timeout)},
+    {"show-empty-slot", NULL, parse_flag, offsetof(struct config, show_empty_slot)},
+    {"session", NULL, parse_session, offsetof(struct config, password_session)},
+    {"pin-storage", NULL, parse_storage, offsetof(struct config, pin_storage_sealed)},
+    {"pin-rounds", NULL, parse_number, offsetof(struct config, pin_rounds)},
+    {"unattended", NULL, parse_flag, offsetof(struct config, unattended)},
+};
+
+/* False when there is no such key or the value is none it can have; says so in the log. */
+static bool set(struct config *c, const char *name, const char *value, const char *from)
+{
+    for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
+        if (strcmp(keys[i].name, name) != 0)
+            continue;
+        if (keys[i].parse(value, (char *)c + keys[i].field))
+            return true;
+        log_error("%s: %s = %s is not a value this key can have; see latchkey.conf(5)", from, name,
+                  value);
+        return false;
+    }
+    log_error("%s: unknown key '%s'; see latchkey.conf(5)", from, name);
+    return false;
+}
+
+static char *trim(char *s)
+{
+    while (isspace((unsigned char)*s))
+        s++;
+    char *end = s + strlen(s);
+    while (end > s && isspace((unsigned char)end[-1]))
+        *--end = '\0';
+    return s;
+}
+
+static void read_line(struct config *c, char *line, const char *path, unsigned number)
+{
+    char *text = trim(line);
+    if (*text == '\0' || *text == '#')
+        return;
+    char from[512];
+    snprintf(from, sizeof(from), "%s line %u", path, number);
+    char *equals = strchr(text, '=');
+    if (!equals) {
+        log_error("%s: expected 'key = value'", from);
+        return;
+    }
+    *equals = '\0';
+    set(c, trim(text), trim(equals + 1), from);
+}
+
+/* A file that somebody else could have written decides where secrets go: it must belong to root or
+ * to us, and nobody else may be able to write it. */
+static bool trustworthy(int fd, const char *path)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+        return false;
+    if ((st.st_uid == 0 || st.st_uid == geteuid()) && !(st.st_mode & (S_IWGRP | S_IWOTH)))
+        return true;
+    log_error("%s is passed over: it must be owned by root or the current user and writable by "
+              "its owner alone",
+              path);
+    return false;
+}
+
+static void read_file(struct config *c, const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        if (errno != ENOENT && errno != ENOTDIR)
+            log_info("config file %s cannot be read: %s", path, strerror(errno));
+        return;
+    }
+    FILE *f = trustworthy(fd, path) ? fdopen(fd, "r") : NULL;
+    if (!f) {
+        close(fd);
+        return;
+    }
+    char *line = NULL;
+    size_t cap = 0;
+    for (unsigned number = 1; getline(&line, &cap, f) >= 0; number++)
+        read_line(c, line, path, number);
+    free(line);
+    fclose(f);
+}
+
+static char *home_path(const char *xdg, const char *below_home, const char *leaf)
+{
+    char *path = NULL;
+    const char *base = secure_getenv(xdg);
+    if (base && base[0] == '/')
+        return asprintf(&path, "%s/%s", base, leaf) < 0 ? NULL : path;
+    const char *home = secure_getenv("HOME");
+    struct passwd entry, *found = NULL;
+    char room[4096];
+    if (!home || home[0] != '/') {
+        getpwuid_r(geteuid(), &entry, room, sizeof(room), &found);
+        home = found ? found->pw_dir : NULL;
+    }
+    if (!home)
+        return NULL;
+    return asprintf(&path, "%s/%s/%s", home, below_home, leaf) < 0 ? NULL : path;
+}
+
+char *config_user_file(void)
+{
+    const char *named = secure_getenv("LATCHKEY_CONF");
+    return named ? strdup(named) : home_path("XDG_CONFIG_HOME", ".config", "latchkey.conf");
+}
+
+static void read_environment(struct config *c)
+{
+    for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
+        const char *value = keys[i].environment ? secure_getenv(keys[i].environment) : NULL;
+        if (value && *value)
+            set(c, keys[i].name, value, keys[i].environment);
+    }
+}
+
+/* Takes "key=value" from *at; a value may stand in ' or ". False at the end or at a fault. */
+static bool next_parameter(char **at, char **name, char **value, bool *fault)
+{
+    char *s = *at;
+    while (isspace((unsigned char)*s))
+        s++;
+    if (!*s)
+        return false;
+    *name = s;
+    s += strcspn(s, "= \t");
+    if (*s != '=') {
+        *fault = true;
+        return false;
+    }
+    *s++ = '\0';
+    char quote = *s == '\'' || *s == '"' ? *s++ : '\0';
+    *value = s;
+    s = quote ? strchr(s, quote) : s + strcspn(s, " \t\n");
+    if (!s) {
+        *fault = true;
+        return false;
+    }
+    *at = *s ? s + 1 : s;
+    *s = '\0';
+    return true;
+}
+
+static CK_RV read_parameters(struct config *c, const char *parameters)
+{
+    char *copy = strdup(parameters);
+    if (!copy)
+        return CKR_HOST_MEMORY;
+    char *at = copy, *name, *value;
+    bool fault = false;
+    while (!fault && next_parameter(&at, &name, &value, &fault))
+        fault = !set(c, name, value, "module parameters");
+    free(copy);
+    return fault ? error_log(CKR_ARGUMENTS_BAD, "module parameters cannot be read: expected "
+                                                "\"key=value key='value'\"")
+                 : CKR_OK;
+}
+
+CK_RV config_load(const char *parameters, struct config *ret)
+{
+    struct config c = {.log = LOG_ERROR, .pin_rounds = 10000, .lock_timeout = 30};
+    char *user = config_user_file();
+    if (!secure_getenv("LATCHKEY_CONF"))
+        read_file(&c, SYSTEM_FILE);
+    if (user)
+        read_file(&c, user);
+    free(user);
+    read_environment(&c);
+    CK_RV rv = parameters ? read_parameters(&c, parameters) : CKR_OK;
+    if (rv == CKR_OK && !c.store) {
+        c.store = home_path("XDG_DATA_HOME", ".local/share", "latchkey");
+        if (!c.store)
+            rv = error_log(CKR_GENERAL_ERROR, "no home directory to keep the store in: set 'store'");
+    }
+    if (rv != CKR_OK) {
+        config_free(&c);
+        return rv;
+    }
+    *ret = c;
+    return CKR_OK;
+}
+
+void config_free(struct config *c)
+{
+    for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
+        if (keys[i].parse == parse_text)
+            free(*(char **)((char *)c + keys[i].field));
+    *c = (struct config){0};
+}

@@ -1,0 +1,28 @@
+/* The one translation of foreign error codes into CK_RV, and the place that logs them.
+ * A code means one thing at a login and another with a key: the context says which. */
+#ifndef BASE_ERROR_H
+#define BASE_ERROR_H
+
+#include "bytes.h"
+
+enum error_context {
+    ERROR_TPM_ANY,    /* any command that is none of the following */
+    ERROR_TPM_LOGIN,  /* an authorization that came from a PIN */
+    ERROR_TPM_KEY,    /* use of a key */
+    ERROR_TPM_OWNER,  /* owner authorization */
+    ERROR_TPM_LOCKOUT /* lockout authorization */
+};
+
+/* what: the TPM command's or step's name, for the log. rc 0 gives CKR_OK. */
+CK_RV error_tpm(enum error_context context, const char *what, uint32_t rc);
+/* code: an SQLite (extended) result code; message: sqlite3_errmsg or NULL. */
+CK_RV error_sqlite(const char *what, int code, const char *message);
+/* errno of a failed system call on path (may be NULL). */
+CK_RV error_errno(const char *what, const char *path, int number);
+/* A failed OpenSSL call: takes the newest queued error into the log. CKR_FUNCTION_FAILED, or
+ * CKR_HOST_MEMORY where that was the reason. The caller clears the queue to its mark. */
+CK_RV error_openssl(const char *what);
+/* rv itself, after one log line at level error that says what was wrong. */
+CK_RV error_log(CK_RV rv, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif
