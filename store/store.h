@@ -3,7 +3,8 @@
  *
  * Locks: a struct store has one mutex of its own around the connection (a leaf: nothing else is
  * taken under it). Every function may be called from any thread. Errors: CKR_HOST_MEMORY,
- * CKR_TOKEN_WRITE_PROTECTED, CKR_DEVICE_MEMORY (disk full), CKR_DEVICE_ERROR (damaged, I/O, busy
+ * CKR_TOKEN_WRITE_PROTECTED, CKR_DEVICE_MEMORY (disk full, or a value longer than FORMAT.md
+ * allows), CKR_DEVICE_ERROR (damaged, not readable, I/O, a uid or serial used twice, busy
  * beyond the timeout), CKR_TOKEN_NOT_RECOGNIZED (newer than this module); all logged here, once,
  * with what to do. Nothing that was answered with CKR_OK is lost by a crash. */
 #ifndef STORE_STORE_H
@@ -44,8 +45,8 @@ struct store_seat {
 };
 
 struct store_token {
-    int64_t id;         /* row id; set by the store */
-    CK_SLOT_ID slot;    /* UNIQUE */
+    int64_t id;         /* row id; set by the store; the slot's number too */
+    CK_SLOT_ID slot;
     uint8_t uid[16];    /* random; constant over the life of the slot's token, also through C_InitToken */
     struct buf label;   /* UTF-8 without padding, at most 32 bytes */
     char serial[17];    /* 16 characters, unique */
@@ -67,18 +68,22 @@ CK_RV store_slots(struct store *s, CK_SLOT_ID *ret, size_t *ret_n);
 CK_RV store_next_slot(struct store *s, CK_SLOT_ID *ret);
 /* CKR_SLOT_ID_INVALID when no token is in that slot. */
 CK_RV store_token_get(struct store *s, CK_SLOT_ID slot, struct store_token *ret);
+/* This and the other changes of one token: CKR_DEVICE_REMOVED when its row is gone. */
 CK_RV store_token_set_user_pin(struct store *s, int64_t token, bool set);
 /* Sealed PIN storage: replaces one seat's blobs (so: the SO's). */
 CK_RV store_token_set_seat(struct store *s, int64_t token, bool so, const struct store_seat *seat);
 
 /* C_InitToken's order between TPM and store (design: any kill is mended at the next open). */
 
-/* Commits an intent: these NV handles are about to be defined. */
+/* Commits an intent: these NV handles are about to be defined (0: none; with two of them there is
+ * nothing to commit, and the intent is 0). CKR_FUNCTION_FAILED: the store names one of them already,
+ * take another. */
 CK_RV store_intent_begin(struct store *s, uint32_t user_nv, uint32_t so_nv, int64_t *ret_intent);
 /* One transaction: writes the token (t->id 0: a new row in t->slot, CKR_FUNCTION_FAILED if that slot
  * was filled meanwhile; else replaces that row, bumps generation and deletes its objects,
  * CKR_FUNCTION_FAILED if its generation is not t->generation any more), dooms the replaced token's
- * NV handles with their Names, removes the intent. Sets t->id and t->generation. */
+ * NV handles with their Names, removes the intent (CKR_FUNCTION_FAILED if another process took it for
+ * dead and removed it: the handles are gone then). Sets t->id and t->generation. */
 CK_RV store_intent_commit(struct store *s, int64_t intent, struct store_token *t);
 CK_RV store_intent_drop(struct store *s, int64_t intent);
 /* One transaction: deletes the token and its objects, dooms its NV handles. */
@@ -141,7 +146,7 @@ struct store_object {
 void store_object_free(struct store_object *o); /* the contents, not the struct */
 
 /* All n objects in one transaction, or none (key pairs). Each object's generation must be the
- * token's present one, else CKR_DEVICE_REMOVED. Sets each id. */
+ * token's present one, else CKR_DEVICE_REMOVED. Sets each id; on failure they mean nothing. */
 CK_RV store_objects_add(struct store *s, struct store_object *objects, size_t n);
 /* CKR_OBJECT_HANDLE_INVALID when there is no such row in that token. */
 CK_RV store_object_get(struct store *s, int64_t token, int64_t id, struct store_object *ret);

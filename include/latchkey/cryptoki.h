@@ -192,5 +192,32 @@ typedef struct CK_FUNCTION_LIST_3_0 {
     CK_C_MessageVerifyFinal C_MessageVerifyFinal;
 } CK_FUNCTION_LIST_3_0;
 
+
+/* The functions themselves, as p11-kit declares those of 2.40. */
+extern __typeof__(*(CK_C_GetInterfaceList)0) C_GetInterfaceList;
+extern __typeof__(*(CK_C_GetInterface)0) C_GetInterface;
+extern __typeof__(*(CK_C_LoginUser)0) C_LoginUser;
+extern __typeof__(*(CK_C_SessionCancel)0) C_SessionCancel;
+extern __typeof__(*(CK_C_MessageEncryptInit)0) C_MessageEncryptInit;
+extern __typeof__(*(CK_C_EncryptMessage)0) C_EncryptMessage;
+extern __typeof__(*(CK_C_EncryptMessageBegin)0) C_EncryptMessageBegin;
+extern __typeof__(*(CK_C_EncryptMessageNext)0) C_EncryptMessageNext;
+extern __typeof__(*(CK_C_MessageEncryptFinal)0) C_MessageEncryptFinal;
+extern __typeof__(*(CK_C_MessageDecryptInit)0) C_MessageDecryptInit;
+extern __typeof__(*(CK_C_DecryptMessage)0) C_DecryptMessage;
+extern __typeof__(*(CK_C_DecryptMessageBegin)0) C_DecryptMessageBegin;
+extern __typeof__(*(CK_C_DecryptMessageNext)0) C_DecryptMessageNext;
+extern __typeof__(*(CK_C_MessageDecryptFinal)0) C_MessageDecryptFinal;
+extern __typeof__(*(CK_C_MessageSignInit)0) C_MessageSignInit;
+extern __typeof__(*(CK_C_SignMessage)0) C_SignMessage;
+extern __typeof__(*(CK_C_SignMessageBegin)0) C_SignMessageBegin;
+extern __typeof__(*(CK_C_SignMessageNext)0) C_SignMessageNext;
+extern __typeof__(*(CK_C_MessageSignFinal)0) C_MessageSignFinal;
+extern __typeof__(*(CK_C_MessageVerifyInit)0) C_MessageVerifyInit;
+extern __typeof__(*(CK_C_VerifyMessage)0) C_VerifyMessage;
+extern __typeof__(*(CK_C_VerifyMessageBegin)0) C_VerifyMessageBegin;
+extern __typeof__(*(CK_C_VerifyMessageNext)0) C_VerifyMessageNext;
+extern __typeof__(*(CK_C_MessageVerifyFinal)0) C_MessageVerifyFinal;
+
 #endif /* LATCHKEY_OWN_CRYPTOKI_3 */
 #endif

@@ -26,10 +26,9 @@ static bool parse_bool(const char *v, bool *ret)
 
 static bool parse_text(const char *v, void *field)
 {
-    char *copy = strdup(v);
+    char *copy = strdup(v), **text = field;
     if (!copy)
         return false;
-    char **text = field;
     free(*text);
     *text = copy;
     return true;
@@ -89,13 +88,18 @@ static const struct key {
     {"unattended", NULL, parse_flag, offsetof(struct config, unattended)},
 };
 
+static void *field_of(const struct config *c, const struct key *key)
+{
+    return (void *)((uintptr_t)c + key->field);
+}
+
 /* False when there is no such key or the value is none it can have; says so in the log. */
 static bool set(struct config *c, const char *name, const char *value, const char *from)
 {
     for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
         if (strcmp(keys[i].name, name) != 0)
             continue;
-        if (keys[i].parse(value, (char *)c + keys[i].field))
+        if (keys[i].parse(value, field_of(c, &keys[i])))
             return true;
         log_error("%s: %s = %s is not a value this key can have; see latchkey.conf(5)", from, name,
                   value);
@@ -270,6 +274,23 @@ void config_free(struct config *c)
 {
     for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
         if (keys[i].parse == parse_text)
-            free(*(char **)((char *)c + keys[i].field));
+            free(*(char **)field_of(c, &keys[i]));
     *c = (struct config){0};
+}
+
+CK_RV config_copy(const struct config *from, struct config *ret)
+{
+    struct config copy = *from;
+    bool complete = true;
+    for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
+        char **text = field_of(&copy, &keys[i]);
+        if (keys[i].parse == parse_text && *text)
+            complete &= (*text = strdup(*text)) != NULL;
+    }
+    if (!complete) {
+        config_free(&copy);
+        return CKR_HOST_MEMORY;
+    }
+    *ret = copy;
+    return CKR_OK;
 }

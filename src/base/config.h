@@ -25,6 +25,8 @@ struct config {
  * CKR_ARGUMENTS_BAD for an unknown key or a bad value in parameters; the same fault in a file or
  * in the environment is logged and passed over. Free with config_free. */
 CK_RV config_load(const char *parameters, struct config *ret);
+/* For a forked child, whose environment may be gone. */
+CK_RV config_copy(const struct config *from, struct config *ret);
 void config_free(struct config *c);
 /* Path of the user's config file ($LATCHKEY_CONF, else $XDG_CONFIG_HOME/latchkey.conf), malloced;
  * NULL when there is no home. */

@@ -7,7 +7,8 @@
  * any thread. After a fork the child calls soft_abandon (forgets, frees nothing), then soft_start.
  *
  * Errors: CKR_HOST_MEMORY; CKR_FUNCTION_FAILED where OpenSSL refuses what it should not; others are
- * named at the function. Output parameters (ret_…) are untouched on failure unless said. */
+ * named at the function. Output parameters (ret_…) are untouched on failure unless said; blocks of
+ * plain bytes (uint8_t *ret) may then hold half a result. */
 #ifndef SOFT_SOFT_H
 #define SOFT_SOFT_H
 
@@ -52,15 +53,18 @@ CK_RV soft_hmac(enum hash h, struct bytes key, const struct bytes *parts, size_t
 
 /* ---- key derivation ------------------------------------------------------------------------ */
 
+/* CKR_KEY_SIZE_RANGE: more than 255 digests. */
 CK_RV soft_hkdf(enum hash h, struct bytes key, struct bytes salt, struct bytes info, uint8_t *ret,
                 size_t n);
+/* CKR_ARGUMENTS_BAD: no rounds. */
 CK_RV soft_pbkdf2(enum hash h, struct bytes password, struct bytes salt, uint32_t rounds,
                   uint8_t *ret, size_t n);
 /* TPM 2.0 part 1, 11.4.10.2 (SP800-108 counter mode, label with its NUL, 32-bit counter and
- * length). bits is a multiple of 8. */
+ * length). CKR_ARGUMENTS_BAD: bits is no multiple of 8. */
 CK_RV soft_kdfa(enum hash h, struct bytes key, const char *label, struct bytes context_u,
                 struct bytes context_v, uint32_t bits, uint8_t *ret);
-/* TPM 2.0 part 1, 11.4.10.3 (SP800-56A one-step: counter, Z, label with NUL, partyU, partyV). */
+/* TPM 2.0 part 1, 11.4.10.3 (SP800-56A one-step: counter, Z, label with NUL, partyU, partyV).
+ * CKR_ARGUMENTS_BAD as above. */
 CK_RV soft_kdfe(enum hash h, struct bytes z, const char *label, struct bytes party_u,
                 struct bytes party_v, uint32_t bits, uint8_t *ret);
 /* ANSI X9.63 (PKCS#11 CKD_SHA*_KDF): H(Z || counter from 1 || shared) … to n bytes. */
@@ -77,6 +81,7 @@ CK_RV soft_gcm_seal(const uint8_t *key, struct bytes aad, struct bytes plain, st
 /* The reverse. CKR_ENCRYPTED_DATA_INVALID when it was changed or the key or aad is another. */
 CK_RV soft_gcm_open(const uint8_t *key, struct bytes aad, struct bytes sealed, struct secret *ret);
 
+/* From the kernel, getrandom(2). */
 CK_RV soft_random(uint8_t *ret, size_t n);
 
 /* ---- curves -------------------------------------------------------------------------------- */
@@ -95,7 +100,9 @@ enum curve curve_from_params(struct bytes der);
 
 struct soft_key; /* an RSA or EC public key; immutable, may be shared between threads */
 
-/* Big-endian unsigned integers. CKR_ATTRIBUTE_VALUE_INVALID: not a key OpenSSL takes. */
+/* Big-endian unsigned integers. CKR_ATTRIBUTE_VALUE_INVALID: even, of less than 512 or more than
+ * 16,384 bits, or with an exponent that is 1, not below the modulus or, beside a modulus of more
+ * than 3,072 bits, longer than 64. */
 CK_RV soft_key_rsa(struct bytes modulus, struct bytes exponent, struct soft_key **ret);
 /* point: uncompressed (04 || X || Y) without DER wrapping. Off the curve, at infinity or of a wrong
  * length: CKR_ATTRIBUTE_VALUE_INVALID. */
@@ -109,12 +116,13 @@ CK_RV soft_spki_parse(struct bytes spki, enum curve *ret_curve, struct buf *ret_
                       struct buf *ret_modulus, struct buf *ret_exponent);
 
 /* Verification answers CKR_OK, CKR_SIGNATURE_INVALID, or CKR_SIGNATURE_LEN_RANGE when sig is not as
- * long as the modulus (RSA) or twice the order (EC). */
-/* PKCS#1 v1.5 over `encoded`, the T of RFC 8017 9.2 (a DigestInfo, or what CKM_RSA_PKCS was given). */
+ * long as the modulus (RSA) or twice the order (EC). What could not have been signed answers as the
+ * padding below would: CKR_DATA_LEN_RANGE, CKR_KEY_SIZE_RANGE. */
+/* PKCS#1 v1.5 over `encoded`, the T of RFC 8017 9.2: a DigestInfo, or CKM_RSA_PKCS's data. */
 CK_RV soft_rsa_verify_pkcs1(const struct soft_key *k, struct bytes encoded, struct bytes sig);
 CK_RV soft_rsa_verify_pss(const struct soft_key *k, enum hash h, enum hash mgf, size_t salt,
                           struct bytes digest, struct bytes sig);
-/* r || s, each as long as the order; digest of any length from 1 to 64 (truncated as X9.62 says). */
+/* r || s, each as long as the order; digest of 1 to 64 bytes (truncated as X9.62 says). */
 CK_RV soft_ecdsa_verify(const struct soft_key *k, struct bytes digest, struct bytes sig);
 /* in^e mod n; in is padded on the left to the modulus' length; ret holds that length.
  * CKR_DATA_LEN_RANGE: longer than it; CKR_DATA_INVALID: not below n. */
@@ -133,8 +141,8 @@ CK_RV soft_pad_pkcs1(struct bytes encoded, uint8_t *ret, size_t k);
 /* EMSA-PSS (RFC 8017 9.1.1) with a random salt for a modulus of `modulus_bits` bits; ret holds
  * (modulus_bits + 7) / 8 bytes, the value padded on the left. CKR_DATA_LEN_RANGE: digest is not
  * hash_size(h) long; CKR_KEY_SIZE_RANGE: hash and salt do not fit the modulus. */
-CK_RV soft_pad_pss(enum hash h, enum hash mgf, size_t salt, struct bytes digest, size_t modulus_bits,
-                   uint8_t *ret);
+CK_RV soft_pad_pss(enum hash h, enum hash mgf, size_t salt, struct bytes digest,
+                   size_t modulus_bits, uint8_t *ret);
 /* Removes encryption padding in constant time. ret has room for block.n bytes; *ret_n is the plain
  * text's length. CKR_ENCRYPTED_DATA_INVALID for bad padding. */
 CK_RV soft_unpad_pkcs1(struct bytes block, uint8_t *ret, size_t *ret_n);
@@ -145,7 +153,9 @@ CK_RV soft_unpad_oaep(enum hash h, enum hash mgf, struct bytes label, struct byt
 
 /* An ephemeral key on c and its ECDH with peer (uncompressed point): Appends own point
  * (04 || X || Y) to ret_point; ret_z is the X coordinate, curve_field_size long.
- * CKR_DOMAIN_PARAMS_INVALID: peer is not on the curve. */
+ * CKR_DOMAIN_PARAMS_INVALID: peer is not on the curve.
+ * With P-384 OpenSSL blinds the multiplication with bytes of the host's RAND method: the one place
+ * where something of the host's is asked. */
 CK_RV soft_ecdh_ephemeral(enum curve c, struct bytes peer, struct buf *ret_point,
                           struct secret *ret_z);
 /* A P-256 key pair whose private scalar is derived from 48 secret bytes (d = seed mod (n-1) + 1).
@@ -161,7 +171,7 @@ CK_RV soft_octet_string(struct bytes content, struct buf *ret);
 /* The content of a DER OCTET STRING that fills der wholly; false otherwise. */
 bool soft_octet_string_parse(struct bytes der, struct bytes *ret);
 /* The parts of an X.509 certificate that PKCS#11 makes attributes of: DER subject, issuer, serial
- * number (INTEGER), SubjectPublicKeyInfo; validity as CK_DATE. Any pointer may be NULL.
+ * number (INTEGER), SubjectPublicKeyInfo; validity as CK_DATE. The signature is not verified.
  * CKR_ATTRIBUTE_VALUE_INVALID: der is not one certificate. */
 struct soft_certificate {
     struct buf subject, issuer, serial, spki;

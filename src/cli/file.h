@@ -1,0 +1,12 @@
+/* Whole files in and out. */
+#ifndef CLI_FILE_H
+#define CLI_FILE_H
+
+#include "cli.h"
+
+/* The whole of a file, or of standard input for "-". CKR told: EXIT_NOT_FOUND, EXIT_FAILED. */
+CK_RV file_get(const char *path, struct buf *ret);
+/* To the file, or to standard output for NULL. */
+CK_RV file_put(const char *path, struct bytes content);
+
+#endif

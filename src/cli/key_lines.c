@@ -1,0 +1,31 @@
+#include "key_lines.h"
+
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include "uri.h"
+
+CK_RV key_lines_print(struct cli *cli, const struct object *key)
+{
+    CLEANUP(buf_free) struct buf text = {0};
+    TRY(uri_format(cli, CKO_PRIVATE_KEY, buf_bytes(&key->id), NO_BYTES, &text));
+    const char *uri = (const char *)text.p, *module = cli->module.path;
+    printf("\nnginx (the engine section of openssl.cnf names the module, see latchkey-pkcs11(7)):\n"
+           "  ssl_certificate_key \"engine:pkcs11:%s?pin-source=file:/path/to/pin\";\n",
+           uri);
+    printf("OpenSSL:\n"
+           "  PKCS11_MODULE_PATH=%s openssl req -new -engine pkcs11 -keyform engine \\\n"
+           "      -key '%s' -subj /CN=example\n",
+           module, uri);
+    printf("ssh:\n"
+           "  ssh-keygen -D %s        # the line for authorized_keys\n"
+           "  ssh -o PKCS11Provider=%s user@host\n",
+           module, module);
+    return CKR_OK;
+}
+
+CK_RV key_id_parse(const char *hex, uint8_t *out, size_t room, size_t *ret_n)
+{
+    if (OPENSSL_hexstr2buf_ex(out, room, ret_n, hex, ':') && *ret_n)
+        return CKR_OK;
+    return fail(EXIT_USAGE, NULL, "'%s' is no ID: 1 to %zu bytes in hexadecimal", hex, room);
+}

@@ -1,0 +1,145 @@
+#include "verbs.h"
+
+#define O(name) (UINT64_C(1) << OPT_##name)
+
+#define COMMON  (O(HELP) | O(MODULE))
+#define PIN     (O(PIN_FILE) | O(PIN_FD) | O(PIN_ENV))
+#define SO_PIN  (O(SO_PIN_FILE) | O(SO_PIN_FD) | O(SO_PIN_ENV))
+#define NEW_PIN (O(NEW_PIN_FILE) | O(NEW_PIN_FD) | O(NEW_PIN_ENV))
+#define TOKEN   (COMMON | O(TOKEN))
+
+const struct option_row option_rows[OPTIONS] = {
+    [OPT_HELP] = {"help", 'h', NULL, NULL, "say what the verb does and takes"},
+    [OPT_MODULE] = {"module", 0, "FILE", NULL, "use this PKCS#11 module"},
+    [OPT_JSON] = {"json", 0, NULL, NULL, "print JSON for scripts"},
+    [OPT_TOKEN] = {"token", 0, "TOKEN", NULL, "the token, by label or pkcs11: URI"},
+    [OPT_PIN_FILE] = {"pin-file", 0, "FILE", NULL, "read the user PIN from the file's first line"},
+    [OPT_PIN_FD] = {"pin-fd", 0, "N", NULL, "read the user PIN from the open descriptor N"},
+    [OPT_PIN_ENV] = {"pin-env", 0, "NAME", NULL, "take the user PIN from that variable"},
+    [OPT_SO_PIN_FILE] = {"so-pin-file", 0, "FILE", NULL, "the SO PIN, from a file"},
+    [OPT_SO_PIN_FD] = {"so-pin-fd", 0, "N", NULL, "the SO PIN, from a descriptor"},
+    [OPT_SO_PIN_ENV] = {"so-pin-env", 0, "NAME", NULL, "the SO PIN, from a variable"},
+    [OPT_NEW_PIN_FILE] = {"new-pin-file", 0, "FILE", NULL, "the new PIN, from a file"},
+    [OPT_NEW_PIN_FD] = {"new-pin-fd", 0, "N", NULL, "the new PIN, from a descriptor"},
+    [OPT_NEW_PIN_ENV] = {"new-pin-env", 0, "NAME", NULL, "the new PIN, from a variable"},
+    [OPT_LABEL] = {"label", 0, "LABEL", NULL, "the label of what is made"},
+    [OPT_ID] = {"id", 0, "HEX", NULL, "the ID (CKA_ID) of what is made"},
+    [OPT_LOGIN] = {"login", 0, NULL, NULL, "log in first, to see private objects too"},
+    [OPT_YES] = {"yes", 'y', NULL, NULL, "do not ask whether it is meant"},
+    [OPT_FORCE] = {"force", 0, NULL, NULL, "do it without the SO PIN"},
+    [OPT_SO] = {"so", 0, NULL, NULL, "the SO PIN instead of the user PIN"},
+    [OPT_UNATTENDED] = {"unattended", 0, NULL, NULL,
+                        "for a machine that logs in by itself: a generated PIN, outside lockout"},
+    [OPT_PIN_FILE_OUT] = {"pin-file-out", 0, "FILE", NULL, "the new file for the generated PIN"},
+    [OPT_GENERATE_SO_PIN] = {"generate-so-pin", 0, "FILE", NULL,
+                             "generate the SO PIN into this new file"},
+    [OPT_TYPE] = {"type", 0, "TYPE", "ec rsa", "ec (default) or rsa"},
+    [OPT_CURVE] = {"curve", 0, "CURVE", "P-256 P-384 P-521 P-224", "default P-256"},
+    [OPT_BITS] = {"bits", 0, "N", "2048 3072", "size of an RSA key, default 2048"},
+    [OPT_USAGE] = {"usage", 0, "LIST", "sign decrypt derive sign,decrypt sign,derive",
+                   "what the key may do; default sign (ec), sign,decrypt (rsa)"},
+    [OPT_ALWAYS_AUTHENTICATE] = {"always-authenticate", 0, NULL, NULL,
+                                 "the key wants the PIN again for each use"},
+    [OPT_SUBJECT] = {"subject", 0, "NAME", NULL, "/CN=…/O=… or CN=…,O=…"},
+    [OPT_SAN] = {"san", 0, "LIST", NULL, "subject alternative names: DNS:…,IP:…"},
+    [OPT_OUT] = {"out", 'o', "FILE", NULL, "write there instead of to standard output"},
+    [OPT_DER] = {"der", 0, NULL, NULL, "DER instead of PEM"},
+    [OPT_REPLACE] = {"replace", 0, NULL, NULL, "take the place of the key's present certificate"},
+    [OPT_RECOVERY_FILE] = {"recovery-file", 0, "FILE", NULL, "the file of the recovery code"},
+    [OPT_OLD_RECOVERY_FILE] = {"old-recovery-file", 0, "FILE", NULL,
+                               "the file of the code that is in force now"},
+    [OPT_MAX_TRIES] = {"max-tries", 0, "N", NULL, "wrong PINs before lockout, default 32"},
+    [OPT_RECOVERY_TIME] = {"recovery-time", 0, "SECONDS", NULL,
+                           "after which one wrong PIN is forgiven, default 600"},
+    [OPT_LOCKOUT_RECOVERY] = {"lockout-recovery", 0, "SECONDS", NULL,
+                              "wait after a wrong recovery code, default 86400"},
+};
+
+const char *const exit_texts[EXIT_CODES] = {
+    [EXIT_OK] = "done",
+    [EXIT_FAILED] = "it failed, or the doctor found a problem",
+    [EXIT_USAGE] = "the command line is wrong, or a PIN is missing",
+    [EXIT_NOT_FOUND] = "no such token, object or file; the simulator is stopped",
+    [EXIT_PIN_WRONG] = "the PIN or recovery code is wrong",
+    [EXIT_PIN_IS_LOCKED] = "the TPM is in lockout",
+    [EXIT_NO_TPM] = "no TPM, or it failed",
+    [EXIT_AMBIGUOUS] = "the name fits several, or is taken",
+    [EXIT_NO_MODULE] = "the module cannot be used, or lacks what is asked",
+};
+
+const struct verb verbs[] = {
+    {"token create", "", 0, 0,
+     COMMON | PIN | SO_PIN | O(JSON) | O(LABEL) | O(UNATTENDED) | O(PIN_FILE_OUT) |
+         O(GENERATE_SO_PIN),
+     "make a token: set its SO PIN and its user PIN",
+     "The SO PIN gives the token a new user PIN when that one is forgotten; keep it apart.\n"
+     "With --unattended the user PIN is 256 random bits in a file that only you can read, and\n"
+     "wrong PINs are not counted: a power cut at the wrong moment locks nothing out.",
+     token_create},
+    {"token list", "", 0, 0, COMMON | O(JSON), "list the tokens", NULL, token_list},
+    {"token show", "[TOKEN]", 0, 1, TOKEN | O(JSON), "show all that is known of a token", NULL,
+     token_show},
+    {"token destroy", "[TOKEN]", 0, 1, TOKEN | SO_PIN | O(YES) | O(FORCE),
+     "delete a token with all its keys, for good",
+     "Asks for the SO PIN, and for the token's label to be typed unless --yes is given.\n"
+     "--force does without the SO PIN: whoever can delete the store can lose the keys anyway.",
+     token_destroy},
+    {"token pin", "[TOKEN]", 0, 1, TOKEN | PIN | SO_PIN | NEW_PIN | O(SO),
+     "change the user PIN, or the SO PIN with --so", "The old PIN is worthless from then on.",
+     token_pin},
+    {"token reset-pin", "[TOKEN]", 0, 1, TOKEN | SO_PIN | NEW_PIN,
+     "set a new user PIN with the SO PIN", NULL, token_reset_pin},
+    {"key generate", "", 0, 0,
+     TOKEN | PIN | O(JSON) | O(LABEL) | O(ID) | O(TYPE) | O(CURVE) | O(BITS) | O(USAGE) |
+         O(ALWAYS_AUTHENTICATE),
+     "make a key pair in the TPM", "Ends with the lines to paste for nginx, OpenSSL and ssh.",
+     key_generate},
+    {"key list", "", 0, 0, TOKEN | PIN | O(JSON) | O(LOGIN), "list the keys", NULL, key_list},
+    {"key show", "KEY", 1, 1, TOKEN | PIN | O(JSON) | O(LOGIN), "show all that is known of a key",
+     NULL, key_show},
+    {"key delete", "KEY", 1, 1, TOKEN | PIN | O(YES), "delete a key pair, for good", NULL,
+     key_delete},
+    {"key csr", "KEY", 1, 1, TOKEN | PIN | O(SUBJECT) | O(SAN) | O(OUT),
+     "make a certificate request (PKCS#10, PEM) signed by the key",
+     "/CN=…/O=… keeps the order written; CN=…,O=… is RFC 4514, the last part comes first.",
+     key_csr},
+    {"cert import", "FILE", 1, 1, TOKEN | PIN | O(LABEL) | O(ID) | O(REPLACE),
+     "store a certificate (PEM or DER) beside its key",
+     "The key is found by its public key; the certificate takes its ID and label.\n"
+     "A certificate without a key here, an issuer's say, needs --id or --label. FILE - is standard "
+     "input.",
+     cert_import},
+    {"cert export", "CERT", 1, 1, TOKEN | O(OUT) | O(DER), "print a certificate", NULL,
+     cert_export},
+    {"cert delete", "CERT", 1, 1, TOKEN | PIN | O(YES), "delete a certificate", NULL, cert_delete},
+    {"object list", "", 0, 0, TOKEN | PIN | O(JSON) | O(LOGIN), "list the objects of every kind",
+     NULL, object_list},
+    {"tpm status", "", 0, 0, COMMON | O(JSON), "show the TPM and its count of wrong PINs", NULL,
+     tpm_status},
+    {"tpm harden", "", 0, 0,
+     COMMON | O(RECOVERY_FILE) | O(OLD_RECOVERY_FILE) | O(MAX_TRIES) | O(RECOVERY_TIME) |
+         O(LOCKOUT_RECOVERY),
+     "guard the TPM's count of wrong PINs with a recovery code",
+     "Without it any program that reaches the TPM can reset the count and try PINs without end.\n"
+     "The code is shown and typed back, or written to --recovery-file, before anything is "
+     "changed.\n"
+     "It becomes the TPM's lockout authorization.",
+     tpm_harden},
+    {"tpm unlock", "", 0, 0, COMMON | O(RECOVERY_FILE), "end a lockout with the recovery code",
+     "A wrong code blocks every code for the TPM's lockout recovery time, a day as a rule.",
+     tpm_unlock},
+    {"tpm simulate start", "", 0, 0, O(HELP) | O(JSON), "start a software TPM and use it",
+     "For trying things out: its keys lie in files, it protects nothing.", simulate_start},
+    {"tpm simulate stop", "", 0, 0, O(HELP) | O(JSON), "stop that software TPM",
+     "Its state stays, and with it the keys; start finds them again.", simulate_stop},
+    {"tpm simulate status", "", 0, 0, O(HELP) | O(JSON), "is it running, and where", NULL,
+     simulate_status},
+    {"doctor", "", 0, 0, COMMON | O(JSON),
+     "find out what does not work, and the command that mends it", NULL, doctor},
+    {"help", "[VERB]", 0, 3, O(HELP), "say what there is, or what a verb takes", NULL, help},
+    {"version", "", 0, 0, COMMON, "print the versions of the command and the module", NULL,
+     version},
+    {"complete", "WORD...", 0, 64, 0, NULL, NULL, complete},
+};
+
+const size_t n_verbs = sizeof(verbs) / sizeof(*verbs);

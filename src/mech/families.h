@@ -1,0 +1,36 @@
+/* The functions that the rows of table.c name. */
+#ifndef MECH_FAMILIES_H
+#define MECH_FAMILIES_H
+
+#include "mech.h"
+
+/* table.c */
+CK_RV params_none(const struct mech *m, const CK_MECHANISM *in, struct mech_params *ret);
+
+/* rsa.c */
+CK_RV rsa_params_pss(const struct mech *m, const CK_MECHANISM *in, struct mech_params *ret);
+CK_RV rsa_params_oaep(const struct mech *m, const CK_MECHANISM *in, struct mech_params *ret);
+CK_RV rsa_sign_pkcs1(const struct mech_call *call, struct bytes in, uint8_t *ret);
+CK_RV rsa_verify_pkcs1(const struct mech_call *call, struct bytes in, struct bytes signature);
+CK_RV rsa_sign_pss(const struct mech_call *call, struct bytes in, uint8_t *ret);
+CK_RV rsa_verify_pss(const struct mech_call *call, struct bytes in, struct bytes signature);
+CK_RV rsa_sign_raw(const struct mech_call *call, struct bytes in, uint8_t *ret);
+CK_RV rsa_verify_raw(const struct mech_call *call, struct bytes in, struct bytes signature);
+CK_RV rsa_encrypt_pkcs1(const struct mech_call *call, struct bytes in, uint8_t *ret);
+CK_RV rsa_decrypt_pkcs1(const struct mech_call *call, struct bytes in, struct secret *ret);
+CK_RV rsa_encrypt_oaep(const struct mech_call *call, struct bytes in, uint8_t *ret);
+CK_RV rsa_decrypt_oaep(const struct mech_call *call, struct bytes in, struct secret *ret);
+CK_RV rsa_encrypt_raw(const struct mech_call *call, struct bytes in, uint8_t *ret);
+CK_RV rsa_decrypt_raw(const struct mech_call *call, struct bytes in, struct secret *ret);
+CK_RV rsa_generate_pair(struct tpm *t, const struct mech_pair_wanted *wanted,
+                        struct tpm_key_made *ret);
+
+/* ec.c */
+CK_RV ec_params_ecdh(const struct mech *m, const CK_MECHANISM *in, struct mech_params *ret);
+CK_RV ec_sign(const struct mech_call *call, struct bytes in, uint8_t *ret);
+CK_RV ec_verify(const struct mech_call *call, struct bytes in, struct bytes signature);
+CK_RV ec_derive(const struct mech_call *call, size_t want, struct secret *ret);
+CK_RV ec_generate_pair(struct tpm *t, const struct mech_pair_wanted *wanted,
+                       struct tpm_key_made *ret);
+
+#endif

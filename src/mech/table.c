@@ -1,0 +1,150 @@
+#include "families.h"
+
+/* A mechanism is one row: nothing else in the project decides by its CKM. */
+
+#define NO_KEY CK_UNAVAILABLE_INFORMATION
+#define EC_FLAGS (CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS)
+
+#define RSA_PKCS1(ckm, h)                                                                          \
+    {                                                                                              \
+        .type = ckm, .key_type = CKK_RSA, .flags = CKF_HW | CKF_SIGN | CKF_VERIFY, .hash = h,      \
+        .params = params_none, .sign = rsa_sign_pkcs1, .verify = rsa_verify_pkcs1              \
+    }
+#define RSA_PSS(ckm, h)                                                                            \
+    {                                                                                              \
+        .type = ckm, .key_type = CKK_RSA, .flags = CKF_HW | CKF_SIGN | CKF_VERIFY, .hash = h,      \
+        .params = rsa_params_pss, .sign = rsa_sign_pss, .verify = rsa_verify_pss                   \
+    }
+#define ECDSA(ckm, h)                                                                              \
+    {                                                                                              \
+        .type = ckm, .key_type = CKK_EC, .flags = CKF_HW | CKF_SIGN | CKF_VERIFY | EC_FLAGS,       \
+        .hash = h, .params = params_none, .sign = ec_sign, .verify = ec_verify                 \
+    }
+#define ECDH(ckm)                                                                                  \
+    {                                                                                              \
+        .type = ckm, .key_type = CKK_EC, .flags = CKF_HW | CKF_DERIVE | EC_FLAGS,                  \
+        .params = ec_params_ecdh, .derive = ec_derive                                              \
+    }
+#define DIGEST(ckm, h)                                                                             \
+    {                                                                                              \
+        .type = ckm, .key_type = NO_KEY, .flags = CKF_DIGEST, .hash = h, .params = params_none \
+    }
+
+/* clang-format off */
+static const struct mech table[] = {
+    {.type = CKM_RSA_PKCS_KEY_PAIR_GEN, .key_type = CKK_RSA, .flags = CKF_HW | CKF_GENERATE_KEY_PAIR,
+     .params = params_none, .generate_pair = rsa_generate_pair},
+    {.type = CKM_RSA_PKCS, .key_type = CKK_RSA,
+     .flags = CKF_HW | CKF_SIGN | CKF_VERIFY | CKF_ENCRYPT | CKF_DECRYPT,
+     .params = params_none, .sign = rsa_sign_pkcs1, .verify = rsa_verify_pkcs1,
+     .encrypt = rsa_encrypt_pkcs1, .decrypt = rsa_decrypt_pkcs1},
+    {.type = CKM_RSA_X_509, .key_type = CKK_RSA,
+     .flags = CKF_HW | CKF_SIGN | CKF_VERIFY | CKF_ENCRYPT | CKF_DECRYPT,
+     .params = params_none, .sign = rsa_sign_raw, .verify = rsa_verify_raw,
+     .encrypt = rsa_encrypt_raw, .decrypt = rsa_decrypt_raw},
+    {.type = CKM_RSA_PKCS_OAEP, .key_type = CKK_RSA, .flags = CKF_HW | CKF_ENCRYPT | CKF_DECRYPT,
+     .params = rsa_params_oaep, .encrypt = rsa_encrypt_oaep, .decrypt = rsa_decrypt_oaep},
+    RSA_PKCS1(CKM_SHA1_RSA_PKCS, HASH_SHA1),
+    RSA_PKCS1(CKM_SHA224_RSA_PKCS, HASH_SHA224),
+    RSA_PKCS1(CKM_SHA256_RSA_PKCS, HASH_SHA256),
+    RSA_PKCS1(CKM_SHA384_RSA_PKCS, HASH_SHA384),
+    RSA_PKCS1(CKM_SHA512_RSA_PKCS, HASH_SHA512),
+    RSA_PSS(CKM_RSA_PKCS_PSS, HASH_NONE),
+    RSA_PSS(CKM_SHA1_RSA_PKCS_PSS, HASH_SHA1),
+    RSA_PSS(CKM_SHA224_RSA_PKCS_PSS, HASH_SHA224),
+    RSA_PSS(CKM_SHA256_RSA_PKCS_PSS, HASH_SHA256),
+    RSA_PSS(CKM_SHA384_RSA_PKCS_PSS, HASH_SHA384),
+    RSA_PSS(CKM_SHA512_RSA_PKCS_PSS, HASH_SHA512),
+
+    {.type = CKM_EC_KEY_PAIR_GEN, .key_type = CKK_EC,
+     .flags = CKF_HW | CKF_GENERATE_KEY_PAIR | EC_FLAGS,
+     .params = params_none, .generate_pair = ec_generate_pair},
+    ECDSA(CKM_ECDSA, HASH_NONE),
+    ECDSA(CKM_ECDSA_SHA1, HASH_SHA1),
+    ECDSA(CKM_ECDSA_SHA224, HASH_SHA224),
+    ECDSA(CKM_ECDSA_SHA256, HASH_SHA256),
+    ECDSA(CKM_ECDSA_SHA384, HASH_SHA384),
+    ECDSA(CKM_ECDSA_SHA512, HASH_SHA512),
+    ECDH(CKM_ECDH1_DERIVE),
+    ECDH(CKM_ECDH1_COFACTOR_DERIVE), /* the cofactor of every curve here is 1 */
+
+    DIGEST(CKM_SHA_1, HASH_SHA1),
+    DIGEST(CKM_SHA224, HASH_SHA224),
+    DIGEST(CKM_SHA256, HASH_SHA256),
+    DIGEST(CKM_SHA384, HASH_SHA384),
+    DIGEST(CKM_SHA512, HASH_SHA512),
+    DIGEST(CKM_SHA3_224, HASH_SHA3_224),
+    DIGEST(CKM_SHA3_256, HASH_SHA3_256),
+    DIGEST(CKM_SHA3_384, HASH_SHA3_384),
+    DIGEST(CKM_SHA3_512, HASH_SHA3_512),
+};
+/* clang-format on */
+
+enum { ROWS = sizeof(table) / sizeof(*table) };
+
+const struct mech *mech_find(CK_MECHANISM_TYPE type)
+{
+    for (size_t i = 0; i < ROWS; i++)
+        if (table[i].type == type)
+            return &table[i];
+    return NULL;
+}
+
+const struct mech *mech_table(size_t *ret_n)
+{
+    *ret_n = ROWS;
+    return table;
+}
+
+enum hash mech_hash_of(CK_MECHANISM_TYPE digest)
+{
+    const struct mech *m = mech_find(digest);
+    return m && (m->flags & CKF_DIGEST) ? m->hash : HASH_NONE;
+}
+
+bool mech_available(const struct mech *m, const struct tpm_caps *caps)
+{
+    switch (m->key_type) {
+    case CKK_RSA:
+        return caps->rsa_sizes != 0;
+    case CKK_EC:
+        return caps->curves != 0;
+    default:
+        return true;
+    }
+}
+
+void mech_info(const struct mech *m, const struct tpm_caps *caps, CK_MECHANISM_INFO *ret)
+{
+    CK_ULONG low = 0, high = 0;
+    uint32_t sizes = m->key_type == CKK_RSA ? caps->rsa_sizes
+                     : m->key_type == CKK_EC ? caps->curves
+                                             : 0;
+    for (unsigned i = 0; i < 32; i++)
+        if (sizes & (1u << i)) {
+            CK_ULONG bits = m->key_type == CKK_RSA ? 1024 * (i + 1) : curve_bits((enum curve)i);
+            low = low ? low : bits;
+            high = bits;
+        }
+    *ret = (CK_MECHANISM_INFO){.ulMinKeySize = low, .ulMaxKeySize = high, .flags = m->flags};
+}
+
+size_t mech_output_size(const struct mech *m, const struct mech_key *key)
+{
+    return m->key_type == CKK_EC ? 2 * curve_field_size(key->curve) : (key->modulus_bits + 7) / 8;
+}
+
+void mech_params_free(struct mech_params *p)
+{
+    buf_free(&p->label);
+    buf_free(&p->shared);
+    buf_free(&p->peer);
+}
+
+CK_RV params_none(const struct mech *m, const CK_MECHANISM *in, struct mech_params *ret)
+{
+    (void)m;
+    (void)ret;
+    /* NSS and others leave a stale pointer with length 0: that is no parameter */
+    return in->ulParameterLen == 0 ? CKR_OK : CKR_MECHANISM_PARAM_INVALID;
+}

@@ -1,0 +1,106 @@
+#include "entry.h"
+
+/* Objects and keys: 2.40, 5.7 and 5.13. */
+
+static CK_RV C_CreateObject_(CK_SESSION_HANDLE session, CK_ATTRIBUTE *template, CK_ULONG n,
+                             CK_OBJECT_HANDLE *object)
+{
+    SESSION(s, session);
+    if (!entry_template(template, n) || !object)
+        return CKR_ARGUMENTS_BAD;
+    return session_create_object(s, template, n, object);
+}
+ENTRY(C_CreateObject,
+      (CK_SESSION_HANDLE session, CK_ATTRIBUTE *template, CK_ULONG n, CK_OBJECT_HANDLE *object),
+      (session, template, n, object))
+
+static CK_RV C_DestroyObject_(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object)
+{
+    SESSION(s, session);
+    return session_destroy_object(s, object);
+}
+ENTRY(C_DestroyObject, (CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object), (session, object))
+
+static CK_RV C_GetAttributeValue_(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object,
+                                  CK_ATTRIBUTE *template, CK_ULONG n)
+{
+    SESSION(s, session);
+    if (!entry_template(template, n))
+        return CKR_ARGUMENTS_BAD;
+    return session_get_attributes(s, object, template, n);
+}
+ENTRY(C_GetAttributeValue,
+      (CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *template, CK_ULONG n),
+      (session, object, template, n))
+
+static CK_RV C_SetAttributeValue_(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object,
+                                  CK_ATTRIBUTE *template, CK_ULONG n)
+{
+    SESSION(s, session);
+    if (!entry_template(template, n))
+        return CKR_ARGUMENTS_BAD;
+    return session_set_attributes(s, object, template, n);
+}
+ENTRY(C_SetAttributeValue,
+      (CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *template, CK_ULONG n),
+      (session, object, template, n))
+
+static CK_RV C_FindObjectsInit_(CK_SESSION_HANDLE session, CK_ATTRIBUTE *template, CK_ULONG n)
+{
+    SESSION(s, session);
+    return entry_template(template, n) ? session_find_init(s, template, n) : CKR_ARGUMENTS_BAD;
+}
+ENTRY(C_FindObjectsInit, (CK_SESSION_HANDLE session, CK_ATTRIBUTE *template, CK_ULONG n),
+      (session, template, n))
+
+static CK_RV C_FindObjects_(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE *objects, CK_ULONG max,
+                            CK_ULONG *count)
+{
+    SESSION(s, session);
+    if (!entry_readable(objects, max) || !count)
+        return CKR_ARGUMENTS_BAD;
+    return session_find(s, objects, max, count);
+}
+ENTRY(C_FindObjects,
+      (CK_SESSION_HANDLE session, CK_OBJECT_HANDLE *objects, CK_ULONG max, CK_ULONG *count),
+      (session, objects, max, count))
+
+static CK_RV C_FindObjectsFinal_(CK_SESSION_HANDLE session)
+{
+    SESSION(s, session);
+    return session_find_final(s);
+}
+ENTRY(C_FindObjectsFinal, (CK_SESSION_HANDLE session), (session))
+
+static CK_RV C_GenerateKeyPair_(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism,
+                                CK_ATTRIBUTE *public_template, CK_ULONG public_n,
+                                CK_ATTRIBUTE *private_template, CK_ULONG private_n,
+                                CK_OBJECT_HANDLE *public_key, CK_OBJECT_HANDLE *private_key)
+{
+    SESSION(s, session);
+    if (!mechanism || !entry_template(public_template, public_n) ||
+        !entry_template(private_template, private_n) || !public_key || !private_key)
+        return CKR_ARGUMENTS_BAD;
+    return session_generate_pair(s, mechanism, public_template, public_n, private_template,
+                                 private_n, public_key, private_key);
+}
+ENTRY(C_GenerateKeyPair,
+      (CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_ATTRIBUTE *public_template,
+       CK_ULONG public_n, CK_ATTRIBUTE *private_template, CK_ULONG private_n,
+       CK_OBJECT_HANDLE *public_key, CK_OBJECT_HANDLE *private_key),
+      (session, mechanism, public_template, public_n, private_template, private_n, public_key,
+       private_key))
+
+static CK_RV C_DeriveKey_(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism,
+                          CK_OBJECT_HANDLE base, CK_ATTRIBUTE *template, CK_ULONG n,
+                          CK_OBJECT_HANDLE *key)
+{
+    SESSION(s, session);
+    if (!mechanism || !entry_template(template, n) || !key)
+        return CKR_ARGUMENTS_BAD;
+    return session_derive(s, mechanism, base, template, n, key);
+}
+ENTRY(C_DeriveKey,
+      (CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE base,
+       CK_ATTRIBUTE *template, CK_ULONG n, CK_OBJECT_HANDLE *key),
+      (session, mechanism, base, template, n, key))

@@ -1,0 +1,58 @@
+#include "internal.h"
+
+#include <string.h>
+
+enum { NAMES = 3 };
+
+static const struct curve_row {
+    size_t bits;
+    uint8_t oid_size, oid[10];
+    const char *names[NAMES]; /* the first is curve_name; SEC 2, FIPS 186-4, X9.62 */
+} curves[CURVE_COUNT] = {
+    [CURVE_P224] = {224, 7, {0x06, 0x05, 0x2B, 0x81, 0x04, 0x00, 0x21}, {"P-224", "secp224r1"}},
+    [CURVE_P256] = {256,
+                    10,
+                    {0x06, 0x08, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x03, 0x01, 0x07},
+                    {"P-256", "secp256r1", "prime256v1"}},
+    [CURVE_P384] = {384, 7, {0x06, 0x05, 0x2B, 0x81, 0x04, 0x00, 0x22}, {"P-384", "secp384r1"}},
+    [CURVE_P521] = {521, 7, {0x06, 0x05, 0x2B, 0x81, 0x04, 0x00, 0x23}, {"P-521", "secp521r1"}},
+};
+
+size_t curve_bits(enum curve c)
+{
+    return curves[c].bits;
+}
+
+size_t curve_field_size(enum curve c)
+{
+    return (curves[c].bits + 7) / 8;
+}
+
+const char *curve_name(enum curve c)
+{
+    return curves[c].names[0];
+}
+
+struct bytes curve_oid(enum curve c)
+{
+    return BYTES(curves[c].oid, curves[c].oid_size);
+}
+
+static bool has_name(const struct curve_row *row, struct bytes name)
+{
+    for (size_t i = 0; i < NAMES && row->names[i]; i++)
+        if (bytes_equal(BYTES_STR(row->names[i]), name))
+            return true;
+    return false;
+}
+
+enum curve curve_from_params(struct bytes der)
+{
+    struct bytes rest = der;
+    struct der name;
+    bool by_name = der_take(&rest, DER_PRINTABLE_STRING, &name) && rest.n == 0;
+    for (enum curve c = CURVE_P224; c < CURVE_COUNT; c++)
+        if (by_name ? has_name(&curves[c], name.content) : bytes_equal(curve_oid(c), der))
+            return c;
+    return CURVE_NONE;
+}

@@ -1,0 +1,56 @@
+/* Attributes: a list of values, and the rules of PKCS#11 for each as one table with one interpreter.
+ * No state, no locks. */
+#ifndef TOKEN_ATTR_H
+#define TOKEN_ATTR_H
+
+#include <base/bytes.h>
+
+struct attr {
+    CK_ATTRIBUTE_TYPE type;
+    struct buf value; /* as C_GetAttributeValue gives it */
+};
+
+/* Sorted by type. Zero-initialise; free with attrs_free, which wipes. */
+struct attrs {
+    struct attr *v;
+    size_t n;
+};
+
+void attrs_free(struct attrs *a);
+/* NULL when it is not there. */
+const struct attr *attrs_find(const struct attrs *a, CK_ATTRIBUTE_TYPE type);
+struct bytes attrs_bytes(const struct attrs *a, CK_ATTRIBUTE_TYPE type); /* empty when missing */
+CK_ULONG attrs_ulong(const struct attrs *a, CK_ATTRIBUTE_TYPE type, CK_ULONG missing);
+bool attrs_true(const struct attrs *a, CK_ATTRIBUTE_TYPE type);
+CK_RV attrs_set(struct attrs *a, CK_ATTRIBUTE_TYPE type, struct bytes value);
+CK_RV attrs_set_ulong(struct attrs *a, CK_ATTRIBUTE_TYPE type, CK_ULONG value);
+CK_RV attrs_set_bool(struct attrs *a, CK_ATTRIBUTE_TYPE type, bool value);
+CK_RV attrs_copy(const struct attrs *from, struct attrs *ret);
+
+/* The portable form that the store keeps (store/FORMAT.md): CK_ULONGs as 64 bits big-endian. */
+CK_RV attrs_pack(const struct attrs *a, struct buf *ret);
+CK_RV attrs_unpack(struct bytes packed, struct attrs *ret);
+
+/* ---- the rules ----------------------------------------------------------------------------- */
+
+enum attr_event { ATTR_CREATE, ATTR_GENERATE, ATTR_DERIVE };
+
+/* Class and key type of a template, where it says them. */
+CK_RV attrs_template_ulong(const CK_ATTRIBUTE *template, CK_ULONG n, CK_ATTRIBUTE_TYPE type,
+                           CK_ULONG *ret);
+
+/* The attributes of a new object out of the template: every value well-formed, every rule of the
+ * event kept, CKA_CLASS and CKA_KEY_TYPE as given, defaults filled in. so: the SO is logged in.
+ * CKR_ATTRIBUTE_TYPE_INVALID, CKR_ATTRIBUTE_VALUE_INVALID, CKR_ATTRIBUTE_READ_ONLY,
+ * CKR_TEMPLATE_INCOMPLETE, CKR_TEMPLATE_INCONSISTENT (2.40, 4.1.1). */
+CK_RV attrs_new(enum attr_event event, CK_OBJECT_CLASS cls, CK_KEY_TYPE key_type,
+                const CK_ATTRIBUTE *template, CK_ULONG n, bool so, struct attrs *ret);
+/* old with the template's changes (C_SetAttributeValue, 2.40, 4.1.2). */
+CK_RV attrs_changed(const struct attrs *old, const CK_ATTRIBUTE *template, CK_ULONG n, bool so,
+                    struct attrs *ret);
+/* May the attribute of this object be told? (footnote 7) */
+bool attrs_revealable(const struct attrs *a, CK_ATTRIBUTE_TYPE type);
+/* Is it an attribute that objects of this class and key type have? */
+bool attrs_known(const struct attrs *a, CK_ATTRIBUTE_TYPE type);
+
+#endif

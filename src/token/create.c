@@ -1,0 +1,214 @@
+#include "internal.h"
+
+/* C_CreateObject, C_DestroyObject, C_GetAttributeValue, C_SetAttributeValue. */
+
+/* ---- what is completed by class ------------------------------------------------------------ */
+
+/* Fills an attribute that the template left empty. */
+static CK_RV fill(struct attrs *a, CK_ATTRIBUTE_TYPE type, struct bytes value)
+{
+    return attrs_bytes(a, type).n || !value.n ? CKR_OK : attrs_set(a, type, value);
+}
+
+static bool no_date(const CK_DATE *date)
+{
+    return date->year[0] == 0;
+}
+
+/* 2.40, 4.6.2: the first three bytes of the SHA-1 of the value. */
+static CK_RV check_value(struct attrs *a)
+{
+    uint8_t hash[HASH_MAX];
+    struct bytes value = attrs_bytes(a, CKA_VALUE), given = attrs_bytes(a, CKA_CHECK_VALUE);
+    TRY(soft_hash(HASH_SHA1, &value, 1, hash));
+    if (attrs_find(a, CKA_CHECK_VALUE)) /* 4.10.2: empty is allowed, a wrong one is not */
+        return given.n == 0 || bytes_equal(given, BYTES(hash, 3)) ? CKR_OK
+                                                                   : CKR_ATTRIBUTE_VALUE_INVALID;
+    return attrs_set(a, CKA_CHECK_VALUE, BYTES(hash, 3));
+}
+
+static CK_RV finish_certificate(struct attrs *a)
+{
+    CLEANUP(soft_certificate_free) struct soft_certificate c = {0};
+    if (attrs_ulong(a, CKA_CERTIFICATE_TYPE, 0) != CKC_X_509)
+        return CKR_ATTRIBUTE_VALUE_INVALID;
+    if (!attrs_bytes(a, CKA_VALUE).n) /* by CKA_URL alone: clients here could not follow it */
+        return CKR_TEMPLATE_INCOMPLETE;
+    TRY(soft_certificate_parse(attrs_bytes(a, CKA_VALUE), &c));
+    TRY(fill(a, CKA_SUBJECT, buf_bytes(&c.subject)));
+    TRY(fill(a, CKA_ISSUER, buf_bytes(&c.issuer)));
+    TRY(fill(a, CKA_SERIAL_NUMBER, buf_bytes(&c.serial)));
+    TRY(fill(a, CKA_PUBLIC_KEY_INFO, buf_bytes(&c.spki)));
+    if (!no_date(&c.start))
+        TRY(fill(a, CKA_START_DATE, BYTES(&c.start, sizeof(c.start))));
+    if (!no_date(&c.end))
+        TRY(fill(a, CKA_END_DATE, BYTES(&c.end, sizeof(c.end))));
+    return check_value(a);
+}
+
+static CK_RV finish_public_key(struct object *o)
+{
+    CLEANUP(soft_key_free) struct soft_key *key = NULL;
+    CLEANUP(buf_free) struct buf spki = {0};
+    struct attrs *a = &o->attrs;
+    CK_KEY_TYPE type = attrs_ulong(a, CKA_KEY_TYPE, CK_UNAVAILABLE_INFORMATION);
+    if (type == CKK_EC && curve_from_params(attrs_bytes(a, CKA_EC_PARAMS)) == CURVE_NONE)
+        return CKR_CURVE_NOT_SUPPORTED;
+    if (object_public(o, &key) != CKR_OK)
+        return CKR_ATTRIBUTE_VALUE_INVALID;
+    if (type == CKK_RSA) {
+        struct bytes n = attrs_bytes(a, CKA_MODULUS);
+        while (n.n && n.p[0] == 0) /* a leading zero is no part of the number */
+            n = BYTES(n.p + 1, n.n - 1);
+        CK_ULONG bits = (CK_ULONG)n.n * 8;
+        for (unsigned top = n.p[0]; !(top & 0x80); top <<= 1)
+            bits--;
+        TRY(attrs_set_ulong(a, CKA_MODULUS_BITS, bits));
+    }
+    TRY(soft_key_spki(key, &spki));
+    TRY(fill(a, CKA_PUBLIC_KEY_INFO, buf_bytes(&spki)));
+    TRY(attrs_set_ulong(a, CKA_KEY_GEN_MECHANISM, CK_UNAVAILABLE_INFORMATION));
+    return attrs_set_bool(a, CKA_LOCAL, false);
+}
+
+static CK_RV finish_class(struct object *o)
+{
+    switch (attrs_ulong(&o->attrs, CKA_CLASS, CK_UNAVAILABLE_INFORMATION)) {
+    case CKO_DATA:
+        return CKR_OK;
+    case CKO_CERTIFICATE:
+        return finish_certificate(&o->attrs);
+    case CKO_PUBLIC_KEY:
+        return finish_public_key(o);
+    default:
+        log_error("C_CreateObject of private and secret keys is not there yet: they are made in the "
+                  "TPM (C_GenerateKeyPair)");
+        return CKR_TEMPLATE_INCONSISTENT;
+    }
+}
+
+/* ---- creating ------------------------------------------------------------------------------ */
+
+static CK_RV build(struct session *s, const CK_ATTRIBUTE *template, CK_ULONG n, struct object *o)
+{
+    CK_ULONG cls = CK_UNAVAILABLE_INFORMATION, type = CK_UNAVAILABLE_INFORMATION;
+    TRY(attrs_template_ulong(template, n, CKA_CLASS, &cls));
+    TRY(attrs_template_ulong(template, n, CKA_KEY_TYPE, &type));
+    if (cls == CK_UNAVAILABLE_INFORMATION)
+        return CKR_TEMPLATE_INCOMPLETE;
+    bool key = cls == CKO_PUBLIC_KEY || cls == CKO_PRIVATE_KEY || cls == CKO_SECRET_KEY;
+    if (key && type == CK_UNAVAILABLE_INFORMATION)
+        return CKR_TEMPLATE_INCOMPLETE;
+    TRY(attrs_new(ATTR_CREATE, cls, type, template, n, s->token->login == LOGIN_SO, &o->attrs));
+    TRY(finish_class(o));
+    return object_finish(o);
+}
+
+CK_RV session_create_object(struct session *s, const CK_ATTRIBUTE *template, CK_ULONG n,
+                            CK_OBJECT_HANDLE *ret)
+{
+    CLEANUP(object_unref) struct object *o = NULL;
+    TOKEN_READ(s->token);
+    TRY(object_new(&o));
+    TRY(build(s, template, n, o));
+    TRY(access_write(s, attrs_true(&o->attrs, CKA_TOKEN), o->private_));
+    TRY(objects_publish(s, &o, 1));
+    *ret = o->handle;
+    return CKR_OK;
+}
+
+CK_RV session_destroy_object(struct session *s, CK_OBJECT_HANDLE handle)
+{
+    CLEANUP(object_unref) struct object *o = NULL;
+    TOKEN_READ(s->token);
+    TRY(object_get(s, handle, &o));
+    TRY(access_write(s, o->row != 0, o->private_));
+    if (!attrs_true(&o->attrs, CKA_DESTROYABLE))
+        return CKR_ACTION_PROHIBITED;
+    return object_remove(s, o);
+}
+
+/* ---- reading ------------------------------------------------------------------------------- */
+
+/* A public object's CKA_TRUSTED is worth something only under a MAC made by somebody logged in. */
+static struct bytes told_value(const struct object *o, CK_ATTRIBUTE_TYPE type)
+{
+    static const CK_BBOOL no = CK_FALSE;
+    if (type == CKA_VALUE && o->value.n)
+        return secret_bytes(&o->value);
+    if (type == CKA_TRUSTED && o->row && !o->private_ && !o->sealed_with_login)
+        return BYTES(&no, 1);
+    return attrs_bytes(&o->attrs, type);
+}
+
+/* 2.40, 5.7 C_GetAttributeValue, cases 1 to 5. */
+static CK_RV get_one(const struct object *o, CK_ATTRIBUTE *a)
+{
+    if (!attrs_revealable(&o->attrs, a->type)) {
+        a->ulValueLen = CK_UNAVAILABLE_INFORMATION;
+        return CKR_ATTRIBUTE_SENSITIVE;
+    }
+    if (!attrs_find(&o->attrs, a->type) && !(a->type == CKA_VALUE && o->value.n)) {
+        a->ulValueLen = CK_UNAVAILABLE_INFORMATION;
+        return CKR_ATTRIBUTE_TYPE_INVALID;
+    }
+    struct bytes value = told_value(o, a->type);
+    if (!a->pValue) {
+        a->ulValueLen = (CK_ULONG)value.n;
+        return CKR_OK;
+    }
+    if (a->ulValueLen < value.n) {
+        a->ulValueLen = CK_UNAVAILABLE_INFORMATION;
+        return CKR_BUFFER_TOO_SMALL;
+    }
+    if (value.n)
+        memcpy(a->pValue, value.p, value.n);
+    a->ulValueLen = (CK_ULONG)value.n;
+    return CKR_OK;
+}
+
+CK_RV session_get_attributes(struct session *s, CK_OBJECT_HANDLE handle, CK_ATTRIBUTE *template,
+                             CK_ULONG n)
+{
+    CLEANUP(object_unref) struct object *o = NULL;
+    TOKEN_READ(s->token);
+    TRY(object_get(s, handle, &o));
+    CK_RV rv = CKR_OK;
+    for (CK_ULONG i = 0; i < n; i++) { /* every one is filled, whatever the others answer */
+        CK_RV one = get_one(o, &template[i]);
+        if (rv == CKR_OK)
+            rv = one;
+    }
+    return rv;
+}
+
+/* ---- changing ------------------------------------------------------------------------------ */
+
+static CK_RV same_key(const struct object *old, struct object *o)
+{
+    memcpy(o->uid, old->uid, sizeof(o->uid));
+    o->private_ = old->private_;
+    o->parent = old->parent;
+    o->auth = old->auth;
+    TRY(buf_set(&o->pub, buf_bytes(&old->pub)));
+    TRY(buf_set(&o->priv, buf_bytes(&old->priv)));
+    TRY(buf_set(&o->parent_name, buf_bytes(&old->parent_name)));
+    if (old->own_auth.p)
+        TRY(secret_copy(&o->own_auth, secret_bytes(&old->own_auth)));
+    return old->value.p ? secret_copy(&o->value, secret_bytes(&old->value)) : CKR_OK;
+}
+
+CK_RV session_set_attributes(struct session *s, CK_OBJECT_HANDLE handle,
+                             const CK_ATTRIBUTE *template, CK_ULONG n)
+{
+    CLEANUP(object_unref) struct object *old = NULL, *fresh = NULL;
+    TOKEN_READ(s->token);
+    TRY(object_get(s, handle, &old));
+    TRY(access_write(s, old->row != 0, old->private_));
+    if (!attrs_true(&old->attrs, CKA_MODIFIABLE))
+        return CKR_ACTION_PROHIBITED; /* 2.40, 4.4: CKA_MODIFIABLE false */
+    TRY(object_new(&fresh));
+    TRY(attrs_changed(&old->attrs, template, n, s->token->login == LOGIN_SO, &fresh->attrs));
+    TRY(same_key(old, fresh));
+    return object_replace(s, old, fresh);
+}

@@ -1,0 +1,451 @@
+#include "internal.h"
+
+#include <stdlib.h>
+
+/* Objects as the store has them, and back: columns, sealing, MACs. */
+
+/* ---- lifetime ------------------------------------------------------------------------------ */
+
+CK_RV object_new(struct object **ret)
+{
+    struct object *o = calloc(1, sizeof(*o));
+    if (!o)
+        return CKR_HOST_MEMORY;
+    atomic_init(&o->refs, 1);
+    *ret = o;
+    return CKR_OK;
+}
+
+struct object *object_ref(struct object *o)
+{
+    atomic_fetch_add_explicit(&o->refs, 1, memory_order_relaxed);
+    return o;
+}
+
+void object_unref(struct object **op)
+{
+    struct object *o = *op;
+    *op = NULL;
+    if (!o || atomic_fetch_sub_explicit(&o->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    attrs_free(&o->attrs);
+    buf_free(&o->pub);
+    buf_free(&o->priv);
+    buf_free(&o->parent_name);
+    secret_free(&o->own_auth);
+    secret_free(&o->value);
+    free(o);
+}
+
+/* ---- columns ------------------------------------------------------------------------------- */
+
+const CK_ATTRIBUTE_TYPE object_column_type[STORE_COLUMNS] = {
+    [STORE_CLASS] = CKA_CLASS,     [STORE_KEY_TYPE] = CKA_KEY_TYPE, [STORE_ID] = CKA_ID,
+    [STORE_LABEL] = CKA_LABEL,     [STORE_SUBJECT] = CKA_SUBJECT,   [STORE_ISSUER] = CKA_ISSUER,
+    [STORE_SERIAL] = CKA_SERIAL_NUMBER,
+};
+
+static bool column_is_number(enum store_column column)
+{
+    return column == STORE_CLASS || column == STORE_KEY_TYPE;
+}
+
+enum { COLUMN_HASH = 16 };
+
+CK_RV object_column(struct token *t, enum store_column column, struct bytes value, bool hashed,
+                    struct buf *ret)
+{
+    CLEANUP(buf_free) struct buf plain = {0};
+    CK_ULONG number;
+    if (value.n == 0)
+        return CKR_OK; /* not searchable */
+    if (column_is_number(column) && value.n == sizeof(number)) {
+        memcpy(&number, value.p, sizeof(number));
+        TRY(buf_u64(&plain, number));
+    } else {
+        TRY(buf_set(&plain, value));
+    }
+    if (!hashed)
+        return buf_bytes_append(ret, buf_bytes(&plain));
+    uint8_t which = (uint8_t)column, hash[HASH_MAX];
+    TRY(soft_hmac(HASH_SHA256, secret_bytes(&t->keys.search),
+                  (struct bytes[]){BYTES(&which, 1), buf_bytes(&plain)}, 2, hash));
+    return buf_append(ret, hash, COLUMN_HASH);
+}
+
+static CK_RV fill_columns(struct token *t, const struct object *o, struct store_object *row)
+{
+    for (int i = 0; i < STORE_COLUMNS; i++)
+        TRY(object_column(t, (enum store_column)i, attrs_bytes(&o->attrs, object_column_type[i]),
+                          o->private_, &row->column[i]));
+    return CKR_OK;
+}
+
+/* ---- sealing ------------------------------------------------------------------------------- */
+
+/* What a sealed blob is bound to: token, object, and which of the object's blobs it is. */
+static CK_RV seal_context(const struct token *t, const uint8_t *uid, const char *what,
+                          struct buf *ret)
+{
+    TRY(buf_append(ret, t->row.uid, sizeof(t->row.uid)));
+    TRY(buf_append(ret, uid, 16));
+    return buf_append(ret, what, strlen(what));
+}
+
+static CK_RV seal(struct token *t, const uint8_t *uid, const char *what, struct bytes plain,
+                  struct buf *ret)
+{
+    CLEANUP(buf_free) struct buf context = {0};
+    if (!plain.n)
+        return CKR_OK;
+    TRY(seal_context(t, uid, what, &context));
+    return soft_gcm_seal(t->keys.seal.p, buf_bytes(&context), plain, ret);
+}
+
+static CK_RV open_sealed(struct token *t, const uint8_t *uid, const char *what, struct bytes sealed,
+                         struct secret *ret)
+{
+    CLEANUP(buf_free) struct buf context = {0};
+    TRY(seal_context(t, uid, what, &context));
+    return soft_gcm_open(t->keys.seal.p, buf_bytes(&context), sealed, ret);
+}
+
+static CK_RV row_mac(struct token *t, const struct store_object *row, uint8_t *ret)
+{
+    return soft_hmac(HASH_SHA256, secret_bytes(&t->keys.mac),
+                     (struct bytes[]){BYTES_OF(t->row.uid), BYTES_OF(row->uid),
+                                      buf_bytes(&row->attrs), buf_bytes(&row->pub)},
+                     4, ret);
+}
+
+/* ---- to the store -------------------------------------------------------------------------- */
+
+static CK_RV to_row(struct token *t, const struct object *o, struct store_object *row)
+{
+    CLEANUP(buf_free) struct buf packed = {0};
+    uint8_t mac[HASH_MAX];
+    row->id = o->row;
+    row->token = t->row.id;
+    row->generation = t->row.generation;
+    memcpy(row->uid, o->uid, sizeof(row->uid));
+    row->private_ = o->private_;
+    row->parent = o->parent;
+    row->auth = o->auth;
+    TRY(buf_set(&row->parent_name, buf_bytes(&o->parent_name)));
+    TRY(buf_set(&row->priv, buf_bytes(&o->priv)));
+    TRY(fill_columns(t, o, row));
+    TRY(attrs_pack(&o->attrs, &packed));
+    if (o->private_) {
+        TRY(seal(t, o->uid, "attrs", buf_bytes(&packed), &row->attrs));
+        return seal(t, o->uid, "pub", buf_bytes(&o->pub), &row->pub);
+    }
+    TRY(buf_set(&row->attrs, buf_bytes(&packed)));
+    TRY(buf_set(&row->pub, buf_bytes(&o->pub)));
+    if (t->login == LOGIN_NONE)
+        return CKR_OK;
+    TRY(row_mac(t, row, mac));
+    return buf_append(&row->mac, mac, 32);
+}
+
+/* ---- from the store ------------------------------------------------------------------------ */
+
+static CK_RV damaged(const struct store_object *row)
+{
+    return error_log(CKR_DEVICE_ERROR,
+                     "object %lld of the store was changed by somebody who is not logged in, or is "
+                     "damaged; it is not used",
+                     (long long)row->id);
+}
+
+static CK_RV read_private(struct token *t, const struct store_object *row, struct object *o)
+{
+    CLEANUP(secret_free) struct secret attrs = {0}, pub = {0};
+    if (open_sealed(t, row->uid, "attrs", buf_bytes(&row->attrs), &attrs) != CKR_OK)
+        return damaged(row);
+    if (row->pub.n && open_sealed(t, row->uid, "pub", buf_bytes(&row->pub), &pub) != CKR_OK)
+        return damaged(row);
+    TRY(buf_set(&o->pub, secret_bytes(&pub)));
+    return attrs_unpack(secret_bytes(&attrs), &o->attrs) == CKR_OK ? CKR_OK : damaged(row);
+}
+
+static CK_RV read_public(struct token *t, const struct store_object *row, struct object *o)
+{
+    uint8_t mac[HASH_MAX];
+    if (t->login != LOGIN_NONE && row->mac.n) {
+        TRY(row_mac(t, row, mac));
+        if (!secret_equal(BYTES(mac, 32), buf_bytes(&row->mac)))
+            return damaged(row);
+        o->sealed_with_login = true;
+    }
+    TRY(buf_set(&o->pub, buf_bytes(&row->pub)));
+    return attrs_unpack(buf_bytes(&row->attrs), &o->attrs) == CKR_OK ? CKR_OK : damaged(row);
+}
+
+static CK_RV from_row(struct token *t, const struct store_object *row, struct object *o)
+{
+    o->row = row->id;
+    o->handle = (CK_OBJECT_HANDLE)row->id * 2;
+    memcpy(o->uid, row->uid, sizeof(o->uid));
+    o->private_ = row->private_;
+    o->parent = row->parent;
+    o->auth = row->auth;
+    TRY(buf_set(&o->parent_name, buf_bytes(&row->parent_name)));
+    TRY(buf_set(&o->priv, buf_bytes(&row->priv)));
+    TRY(row->private_ ? read_private(t, row, o) : read_public(t, row, o));
+    /* the row says which rules guard the object, its attributes say what it is: they must agree */
+    return attrs_true(&o->attrs, CKA_PRIVATE) == o->private_ ? CKR_OK : damaged(row);
+}
+
+/* ---- the cache ----------------------------------------------------------------------------- */
+
+static struct cached *cache_slot(struct token *t, int64_t row)
+{
+    return &t->cache[(uint64_t)row % CACHE];
+}
+
+static struct object *cache_get(struct token *t, int64_t row)
+{
+    pthread_mutex_lock(&t->objects);
+    struct cached *c = cache_slot(t, row);
+    struct object *o = c->object && c->object->row == row && c->generation == t->seen
+                           ? object_ref(c->object)
+                           : NULL;
+    pthread_mutex_unlock(&t->objects);
+    return o;
+}
+
+static void cache_put(struct token *t, struct object *o)
+{
+    pthread_mutex_lock(&t->objects);
+    struct cached *c = cache_slot(t, o->row);
+    object_unref(&c->object);
+    *c = (struct cached){object_ref(o), t->seen};
+    pthread_mutex_unlock(&t->objects);
+}
+
+void token_objects_forget(struct token *t, bool private_only)
+{
+    pthread_mutex_lock(&t->objects);
+    for (int i = 0; i < CACHE; i++)
+        object_unref(&t->cache[i].object); /* public ones too: their MACs count only while logged in */
+    struct object **at = &t->session_objects;
+    while (*at) {
+        struct object *o = *at;
+        if (private_only && !o->private_) {
+            at = &o->next;
+            continue;
+        }
+        *at = o->next;
+        object_unref(&o);
+    }
+    pthread_mutex_unlock(&t->objects);
+}
+
+/* ---- getting ------------------------------------------------------------------------------- */
+
+static CK_RV get_token_object(struct session *s, int64_t row_id, struct object **ret)
+{
+    struct token *t = s->token;
+    struct object *o = cache_get(t, row_id);
+    if (!o) {
+        CLEANUP(store_object_free) struct store_object row = {0};
+        TRY(store_object_get(t->lib->store, t->row.id, row_id, &row));
+        /* 2.40, 4.? a private object does not exist for who is not logged in */
+        if (row.private_ && access_read(s, true) != CKR_OK)
+            return CKR_OBJECT_HANDLE_INVALID;
+        TRY(object_new(&o));
+        CK_RV rv = from_row(t, &row, o);
+        if (rv != CKR_OK) {
+            object_unref(&o);
+            return rv;
+        }
+        cache_put(t, o);
+    }
+    *ret = o;
+    return CKR_OK;
+}
+
+static struct object *get_session_object(struct token *t, CK_OBJECT_HANDLE handle)
+{
+    pthread_mutex_lock(&t->objects);
+    struct object *o = t->session_objects;
+    while (o && o->handle != handle)
+        o = o->next;
+    if (o)
+        object_ref(o);
+    pthread_mutex_unlock(&t->objects);
+    return o;
+}
+
+CK_RV object_get(struct session *s, CK_OBJECT_HANDLE handle, struct object **ret)
+{
+    struct object *o = NULL;
+    if (handle == CK_INVALID_HANDLE || handle / 2 > INT64_MAX)
+        return CKR_OBJECT_HANDLE_INVALID;
+    if (handle % 2)
+        o = get_session_object(s->token, handle);
+    else
+        TRY(get_token_object(s, (int64_t)(handle / 2), &o));
+    if (o && access_read(s, o->private_) != CKR_OK)
+        object_unref(&o);
+    if (!o)
+        return CKR_OBJECT_HANDLE_INVALID;
+    *ret = o;
+    return CKR_OK;
+}
+
+/* ---- publishing ---------------------------------------------------------------------------- */
+
+static CK_RV publish_token(struct session *s, struct object **objects, size_t n)
+{
+    struct store_object rows[2] = {{0}};
+    CK_RV rv = n <= 2 ? CKR_OK : CKR_GENERAL_ERROR;
+    for (size_t i = 0; rv == CKR_OK && i < n; i++)
+        rv = to_row(s->token, objects[i], &rows[i]);
+    if (rv == CKR_OK)
+        rv = store_objects_add(s->token->lib->store, rows, n);
+    for (size_t i = 0; i < n && i < 2; i++) {
+        objects[i]->row = rv == CKR_OK ? rows[i].id : 0;
+        objects[i]->handle = (CK_OBJECT_HANDLE)objects[i]->row * 2;
+        store_object_free(&rows[i]);
+    }
+    return rv;
+}
+
+static void publish_session(struct session *s, struct object *o)
+{
+    struct token *t = s->token;
+    pthread_mutex_lock(&t->objects);
+    o->session = s->handle;
+    o->handle = t->next_session_object++ * 2 + 1;
+    o->next = t->session_objects;
+    t->session_objects = object_ref(o);
+    pthread_mutex_unlock(&t->objects);
+}
+
+CK_RV objects_publish(struct session *s, struct object **objects, size_t n)
+{
+    struct object *stored[2];
+    size_t n_stored = 0;
+    for (size_t i = 0; i < n; i++)
+        if (attrs_true(&objects[i]->attrs, CKA_TOKEN))
+            stored[n_stored++] = objects[i];
+    if (n_stored)
+        TRY(publish_token(s, stored, n_stored));
+    for (size_t i = 0; i < n; i++)
+        if (!attrs_true(&objects[i]->attrs, CKA_TOKEN))
+            publish_session(s, objects[i]);
+    return CKR_OK;
+}
+
+static struct object **session_link(struct token *t, const struct object *o)
+{
+    struct object **at = &t->session_objects;
+    while (*at && *at != o)
+        at = &(*at)->next;
+    return at;
+}
+
+CK_RV object_replace(struct session *s, struct object *old, struct object *fresh)
+{
+    struct token *t = s->token;
+    fresh->row = old->row;
+    fresh->handle = old->handle;
+    fresh->session = old->session;
+    if (old->row) {
+        CLEANUP(store_object_free) struct store_object row = {0};
+        TRY(to_row(t, fresh, &row));
+        return store_object_update(t->lib->store, &row); /* the cache sees another generation */
+    }
+    CK_RV rv = CKR_OBJECT_HANDLE_INVALID;
+    pthread_mutex_lock(&t->objects);
+    struct object **at = session_link(t, old);
+    if (*at) {
+        struct object *gone = *at;
+        fresh->next = gone->next;
+        *at = object_ref(fresh);
+        object_unref(&gone);
+        rv = CKR_OK;
+    }
+    pthread_mutex_unlock(&t->objects);
+    return rv;
+}
+
+CK_RV object_remove(struct session *s, struct object *o)
+{
+    struct token *t = s->token;
+    if (o->pub.n)
+        tpm_key_drop(t->lib->tpm, buf_bytes(&o->pub));
+    if (o->row)
+        return store_object_delete(t->lib->store, t->row.id, o->row);
+    pthread_mutex_lock(&t->objects);
+    struct object **at = session_link(t, o), *gone = *at;
+    if (gone) {
+        *at = gone->next;
+        object_unref(&gone);
+    }
+    pthread_mutex_unlock(&t->objects);
+    return CKR_OK;
+}
+
+void session_objects_drop(struct token *t, CK_SESSION_HANDLE session)
+{
+    pthread_mutex_lock(&t->objects);
+    struct object **at = &t->session_objects;
+    while (*at) {
+        struct object *o = *at;
+        if (o->session != session) {
+            at = &o->next;
+            continue;
+        }
+        *at = o->next;
+        object_unref(&o);
+    }
+    pthread_mutex_unlock(&t->objects);
+}
+
+/* ---- keys ---------------------------------------------------------------------------------- */
+
+CK_RV object_finish(struct object *o)
+{
+    char hex[33];
+    TRY(soft_random(o->uid, sizeof(o->uid)));
+    bytes_hex(BYTES_OF(o->uid), hex);
+    o->private_ = attrs_true(&o->attrs, CKA_PRIVATE);
+    return attrs_set(&o->attrs, CKA_UNIQUE_ID, BYTES(hex, 32));
+}
+
+CK_RV object_tpm_key(struct token *t, const struct object *o, struct secret *auth,
+                     struct tpm_key *ret)
+{
+    static const char info[] = "latchkey key authorization";
+    TRY(secret_new(auth, TPM_AUTH));
+    if (o->own_auth.n)
+        memcpy(auth->p, o->own_auth.p, TPM_AUTH);
+    else if (t->login != LOGIN_USER)
+        return CKR_USER_NOT_LOGGED_IN;
+    else
+        TRY(soft_hkdf(HASH_SHA256, secret_bytes(&t->keys.s), BYTES_OF(o->uid), BYTES_STR(info),
+                      auth->p, auth->n));
+    *ret = (struct tpm_key){
+        .parent = {o->parent, buf_bytes(&o->parent_name), buf_bytes(&t->row.parent_public)},
+        .pub = buf_bytes(&o->pub),
+        .priv = buf_bytes(&o->priv),
+        .auth = secret_bytes(auth),
+    };
+    return CKR_OK;
+}
+
+CK_RV object_public(const struct object *o, struct soft_key **ret)
+{
+    CK_KEY_TYPE type = attrs_ulong(&o->attrs, CKA_KEY_TYPE, CK_UNAVAILABLE_INFORMATION);
+    if (type == CKK_RSA)
+        return soft_key_rsa(attrs_bytes(&o->attrs, CKA_MODULUS),
+                            attrs_bytes(&o->attrs, CKA_PUBLIC_EXPONENT), ret);
+    struct bytes point;
+    enum curve c = curve_from_params(attrs_bytes(&o->attrs, CKA_EC_PARAMS));
+    if (type != CKK_EC || c == CURVE_NONE ||
+        !soft_octet_string_parse(attrs_bytes(&o->attrs, CKA_EC_POINT), &point))
+        return CKR_KEY_TYPE_INCONSISTENT;
+    return soft_key_ec(c, point, ret);
+}

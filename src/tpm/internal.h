@@ -1,0 +1,186 @@
+/* Between the files of the TPM layer: the connection, commands as values, sessions, residency. */
+#ifndef TPM_INTERNAL_H
+#define TPM_INTERNAL_H
+
+#include <pthread.h>
+#include <string.h>
+#include <tss2/tss2_mu.h>
+#include <tss2/tss2_tcti.h>
+#include <tss2/tss2_tpm2_types.h>
+#include <base/error.h>
+#include "tpm.h"
+
+enum { RESIDENT_KEYS = 2, NONCE = 16, NAME_MAX_SIZE = 66 };
+
+/* ---- lock file: who owns the TPM's slots when there is no resource manager ------------------ */
+
+struct lock_record {
+    uint8_t owner[16]; /* random id of the owner's struct tpm */
+    int32_t pid;
+    uint32_t n;
+    uint32_t handle[RESIDENT_KEYS + 1 + 4]; /* resident, and what one call adds at most */
+};
+
+struct lock_file {
+    char path[512];
+    int fd; /* -1: not open */
+};
+
+/* Waits at most timeout seconds; CKR_DEVICE_ERROR then, naming the holder. Reads the record (zeroed
+ * when it is new or damaged). */
+CK_RV lock_file_take(struct lock_file *l, unsigned timeout, struct lock_record *ret);
+void lock_file_write(struct lock_file *l, const struct lock_record *record);
+void lock_file_release(struct lock_file *l);
+/* Where the lock of this TCTI lies. */
+CK_RV lock_file_path(const struct config *config, const char *tcti, char *ret, size_t n);
+
+/* ---- sessions ------------------------------------------------------------------------------ */
+
+struct session {
+    TPM2_HANDLE handle; /* 0: none */
+    uint8_t nonce_caller[NONCE], nonce_tpm[NONCE];
+    uint8_t key[TPM2_SHA256_DIGEST_SIZE]; /* of a salted session */
+    size_t key_n;                         /* 0: unsalted */
+    bool policy_auth; /* a policy session after PolicyAuthValue: the entity's auth is in the HMAC */
+    bool policy;
+    bool keep; /* continueSession */
+};
+
+/* ---- the connection ------------------------------------------------------------------------ */
+
+struct resident {
+    TPM2_HANDLE handle; /* 0: free */
+    uint8_t name[NAME_MAX_SIZE];
+    size_t name_n;
+    uint64_t used; /* LRU clock */
+};
+
+struct tpm {
+    pthread_mutex_t mutex; /* guards everything below; a leaf */
+    const struct config *config;
+    char tcti_name[256];
+    TSS2_TCTI_CONTEXT *tcti; /* NULL: not connected */
+    bool managed;            /* behind a resource manager */
+    bool reopen;             /* /dev/tpm0: can be open once, so only within a hold */
+    struct lock_file lock;
+    struct lock_record record; /* as last read or written */
+    uint8_t id[16];
+    bool id_made;
+    struct resident key[RESIDENT_KEYS];
+    struct session session; /* for key use; bare TPM only */
+    TPM2_HANDLE extra[4];   /* what this call loaded besides; flushed at its end */
+    uint64_t clock;
+    struct secret owner_auth;
+    bool owner_auth_read;
+};
+
+/* Every port function is one hold: mutex, connection, lock file, other owners' handles flushed. */
+CK_RV tpm_enter(struct tpm *t);
+void tpm_leave(struct tpm **t);
+#define HOLD(t)                                                                                    \
+    TRY(tpm_enter(t));                                                                             \
+    CLEANUP(tpm_leave) struct tpm *hold_ __attribute__((unused)) = (t)
+
+/* ---- commands as values -------------------------------------------------------------------- */
+
+struct cmd_handle {
+    TPM2_HANDLE handle;
+    struct bytes name; /* empty: the handle is its own Name (hierarchies, PCRs, sessions) */
+};
+
+struct cmd_auth {
+    struct session *session; /* NULL: password */
+    struct bytes value;      /* authorization of the handle of the same number */
+    struct bytes new_value;  /* set when the command changes it: the response is keyed with this */
+};
+
+struct cmd {
+    const char *name;
+    TPM2_CC code;
+    struct cmd_handle handle[3];
+    unsigned handles, auth_handles; /* how many handles, how many of them need authorization */
+    struct cmd_auth auth[3];
+    unsigned auths;
+    struct session *encrypt_in, *encrypt_out; /* protect the first parameter; NULL: not */
+    struct session *audit;
+    bool makes_handle; /* the response begins with a handle */
+    bool repeatable;   /* changes nothing: may be sent again after an I/O error */
+    bool bad;          /* a parameter could not be marshalled */
+    uint8_t params[TPM2_MAX_COMMAND_SIZE];
+    size_t n;
+    /* the answer */
+    TSS2_RC rc;
+    TPM2_HANDLE made;
+    uint8_t answer[TPM2_MAX_RESPONSE_SIZE];
+    size_t answer_n, at;
+};
+
+void cmd_wipe(struct cmd *c);
+#define COMMAND(c, command_code, ...)                                                              \
+    CLEANUP(cmd_wipe)                                                                              \
+    struct cmd c = {.name = "TPM2_" #command_code, .code = TPM2_CC_##command_code, __VA_ARGS__}
+
+/* Append a marshalled value to the parameters; take one from the answer. */
+#define PUT(c, TYPE, value)                                                                        \
+    ((c)->bad |= Tss2_MU_##TYPE##_Marshal(value, (c)->params, sizeof((c)->params), &(c)->n) != 0)
+#define GET(c, TYPE, ret)                                                                          \
+    ((c)->bad |= Tss2_MU_##TYPE##_Unmarshal((c)->answer, (c)->answer_n, &(c)->at, ret) != 0)
+void cmd_put_raw(struct cmd *c, struct bytes raw); /* already marshalled */
+void cmd_put_2b(struct cmd *c, struct bytes content);
+/* A TPM2B's content within the answer; borrowed. */
+struct bytes cmd_get_2b(struct cmd *c);
+
+/* Sends it, replays what may be replayed, checks and decrypts the answer. CKR_OK: the TPM answered,
+ * c->rc says what. Everything else did not get that far. */
+CK_RV cmd_send(struct tpm *t, struct cmd *c);
+/* The same, and c->rc translated. */
+CK_RV cmd_exec(struct tpm *t, struct cmd *c, enum error_context context);
+/* After reading the answer: CKR_DEVICE_ERROR when it could not be read as what it should be. */
+CK_RV cmd_parsed(const struct cmd *c);
+
+bool rc_lost_object(TSS2_RC rc);  /* 0x910…: a handle refers to an object that is not loaded */
+bool rc_lost_session(TSS2_RC rc); /* 0x918… */
+/* rc without the number of the parameter, handle or session */
+TSS2_RC rc_plain(TSS2_RC rc);
+
+/* One exchange of bytes with the TPM. */
+CK_RV transport_open(struct tpm *t);
+void transport_close(struct tpm *t);
+CK_RV transport_exchange(struct tpm *t, struct bytes command, uint8_t *ret, size_t *ret_n);
+/* Does this TCTI lead through a resource manager? */
+bool transport_managed(const char *tcti);
+
+/* ---- sessions and handles ------------------------------------------------------------------ */
+
+/* Salted to the parent, or with parent NULL unsalted. type: TPM2_SE_HMAC or TPM2_SE_POLICY. */
+CK_RV session_start(struct tpm *t, const struct tpm_parent *parent, TPM2_SE type,
+                    struct session *ret);
+/* Ends it with a FlushContext, if it is still there. */
+void session_end(struct tpm *t, struct session *s);
+/* The parent's handle: persistent, or the transient primary made now (flushed when the call ends). */
+CK_RV parent_handle(struct tpm *t, const struct tpm_parent *parent, TPM2_HANDLE *ret);
+/* Loads an object under the parent for the length of this call. */
+CK_RV load_object(struct tpm *t, const struct tpm_parent *parent, struct bytes pub,
+                  struct bytes priv, TPM2_HANDLE *ret);
+void flush_handle(struct tpm *t, TPM2_HANDLE handle);
+/* Remember a handle to be flushed when the call ends; forget it (it ended, or stays); flush it now. */
+void extra_add(struct tpm *t, TPM2_HANDLE handle);
+void extra_forget(struct tpm *t, TPM2_HANDLE handle);
+void extra_flush(struct tpm *t, TPM2_HANDLE handle);
+/* Runs c on a key: loads it when needed, gives c its session, renews what was lost. */
+CK_RV key_use(struct tpm *t, const struct tpm_key *key, struct cmd *c);
+void residents_forget(struct tpm *t); /* without a command: the handles mean nothing any more */
+void residents_flush(struct tpm *t);
+
+/* The owner authorization from owner-auth-file, read once; empty without one. */
+CK_RV owner_auth(struct tpm *t, struct bytes *ret);
+
+/* Name of a public area: nameAlg || digest of its TPMT_PUBLIC. pub: marshalled TPM2B_PUBLIC. */
+CK_RV public_name(struct bytes pub, uint8_t *ret, size_t *ret_n);
+/* TPM2B_PUBLIC out of marshalled bytes that fill it wholly. */
+bool public_parse(struct bytes pub, TPM2B_PUBLIC *ret);
+/* One GetCapability into *ret. */
+CK_RV get_capability(struct tpm *t, TPM2_CAP cap, uint32_t property, uint32_t count,
+                     TPMS_CAPABILITY_DATA *ret);
+
+#endif

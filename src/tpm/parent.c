@@ -1,0 +1,282 @@
+#include "internal.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <strings.h>
+#include <unistd.h>
+
+enum { SRK = 0x81000001 }; /* TCG TPM v2.0 Provisioning Guidance, 7.5.1 */
+
+void tpm_parent_free(struct tpm_parent_owned *p)
+{
+    buf_free(&p->name);
+    buf_free(&p->pub);
+}
+
+bool public_parse(struct bytes pub, TPM2B_PUBLIC *ret)
+{
+    size_t at = 0;
+    memset(ret, 0, sizeof(*ret));
+    return Tss2_MU_TPM2B_PUBLIC_Unmarshal(pub.p, pub.n, &at, ret) == TSS2_RC_SUCCESS && at == pub.n;
+}
+
+CK_RV public_name(struct bytes pub, uint8_t *ret, size_t *ret_n)
+{
+    static const struct {
+        uint16_t alg;
+        enum hash hash;
+    } algs[] = {{TPM2_ALG_SHA1, HASH_SHA1},
+                {TPM2_ALG_SHA256, HASH_SHA256},
+                {TPM2_ALG_SHA384, HASH_SHA384},
+                {TPM2_ALG_SHA512, HASH_SHA512}};
+    /* TPM2B size, type, nameAlg */
+    if (pub.n >= 6 && (size_t)(pub.p[0] << 8 | pub.p[1]) + 2 == pub.n)
+        for (size_t i = 0; i < sizeof(algs) / sizeof(*algs); i++)
+            if (algs[i].alg == (pub.p[4] << 8 | pub.p[5])) {
+                struct bytes area = BYTES(pub.p + 2, pub.n - 2);
+                ret[0] = pub.p[4];
+                ret[1] = pub.p[5];
+                *ret_n = 2 + hash_size(algs[i].hash);
+                return soft_hash(algs[i].hash, &area, 1, ret + 2);
+            }
+    return error_log(CKR_DEVICE_ERROR, "a key's public area in the store cannot be read");
+}
+
+CK_RV owner_auth(struct tpm *t, struct bytes *ret)
+{
+    const char *path = t->config->owner_auth_file;
+    if (!t->owner_auth_read && path) {
+        struct secret auth = {0};
+        TRY(secret_new(&auth, TPM_AUTH + 2));
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        ssize_t n = fd < 0 ? -1 : read(fd, auth.p, auth.n);
+        if (fd >= 0)
+            close(fd);
+        if (n > 0 && auth.p[n - 1] == '\n')
+            n--;
+        if (n < 0 || n > TPM_AUTH) {
+            secret_free(&auth);
+            return error_log(CKR_DEVICE_ERROR,
+                             "owner-auth-file %s cannot be read, or holds more than %d bytes", path,
+                             TPM_AUTH);
+        }
+        auth.n = (size_t)n;
+        t->owner_auth = auth;
+    }
+    t->owner_auth_read = true;
+    *ret = secret_bytes(&t->owner_auth);
+    return CKR_OK;
+}
+
+/* ---- the transient primary ----------------------------------------------------------------- */
+
+/* The TCG's ECC P-256 SRK template: the same seed gives the same key each time. */
+static void srk_template(TPM2B_PUBLIC *ret)
+{
+    *ret = (TPM2B_PUBLIC){
+        .publicArea = {
+            .type = TPM2_ALG_ECC,
+            .nameAlg = TPM2_ALG_SHA256,
+            .objectAttributes = TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT |
+                                TPMA_OBJECT_SENSITIVEDATAORIGIN | TPMA_OBJECT_USERWITHAUTH |
+                                TPMA_OBJECT_NODA | TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_DECRYPT,
+            .parameters.eccDetail = {.symmetric = {.algorithm = TPM2_ALG_AES,
+                                                   .keyBits.aes = 128,
+                                                   .mode.aes = TPM2_ALG_CFB},
+                                     .scheme.scheme = TPM2_ALG_NULL,
+                                     .curveID = TPM2_ECC_NIST_P256,
+                                     .kdf.scheme = TPM2_ALG_NULL},
+            .unique.ecc = {.x.size = 32, .y.size = 32},
+        }};
+}
+
+static CK_RV create_primary(struct tpm *t, TPM2_HANDLE *ret, struct tpm_parent_owned *ret_parent)
+{
+    static const TPM2B_SENSITIVE_CREATE empty = {0};
+    static const TPML_PCR_SELECTION no_pcrs = {0};
+    TPM2B_PUBLIC template;
+    struct session s = {0};
+    COMMAND(c, CreatePrimary, .handles = 1, .auth_handles = 1, .auths = 1, .makes_handle = true);
+    c.handle[0].handle = TPM2_RH_OWNER;
+    TRY(owner_auth(t, &c.auth[0].value));
+    if (c.auth[0].value.n) { /* no key to salt with yet, but at least not in clear */
+        TRY(session_start(t, NULL, TPM2_SE_HMAC, &s));
+        c.auth[0].session = &s;
+    }
+    srk_template(&template);
+    PUT(&c, TPM2B_SENSITIVE_CREATE, &empty);
+    PUT(&c, TPM2B_PUBLIC, &template);
+    cmd_put_2b(&c, NO_BYTES);
+    PUT(&c, TPML_PCR_SELECTION, &no_pcrs);
+    CK_RV rv = cmd_exec(t, &c, ERROR_TPM_OWNER);
+    if (s.handle)
+        session_end(t, &s);
+    TRY(rv);
+    extra_add(t, c.made);
+    *ret = c.made;
+    if (!ret_parent)
+        return CKR_OK;
+    struct bytes area = cmd_get_2b(&c);
+    uint8_t name[NAME_MAX_SIZE];
+    size_t name_n;
+    TRY(cmd_parsed(&c));
+    TRY(buf_u16(&ret_parent->pub, (uint16_t)area.n));
+    TRY(buf_bytes_append(&ret_parent->pub, area));
+    TRY(public_name(buf_bytes(&ret_parent->pub), name, &name_n));
+    return buf_append(&ret_parent->name, name, name_n);
+}
+
+CK_RV parent_handle(struct tpm *t, const struct tpm_parent *parent, TPM2_HANDLE *ret)
+{
+    if (parent->handle) {
+        *ret = parent->handle;
+        return CKR_OK;
+    }
+    CLEANUP(tpm_parent_free) struct tpm_parent_owned made = {0};
+    TRY(create_primary(t, ret, &made));
+    if (!bytes_equal(buf_bytes(&made.name), parent->name))
+        return error_log(CKR_TOKEN_NOT_RECOGNIZED,
+                         "this TPM makes another primary key than the store's token was made with: "
+                         "it was cleared, or the store belongs to another machine");
+    return CKR_OK;
+}
+
+/* ---- the persistent one -------------------------------------------------------------------- */
+
+/* c stays the caller's, so that the public area can be read out of it. */
+static CK_RV read_public(struct tpm *t, struct cmd *c, TPM2_HANDLE handle, struct bytes *ret_area)
+{
+    c->handle[0].handle = handle;
+    TRY(cmd_send(t, c));
+    if (c->rc == TPM2_RC_SUCCESS) {
+        *ret_area = cmd_get_2b(c);
+        return cmd_parsed(c);
+    }
+    return rc_plain(c->rc) == TPM2_RC_HANDLE ? CKR_OK : error_tpm(ERROR_TPM_ANY, c->name, c->rc);
+}
+
+static bool storage_key(const TPMT_PUBLIC *p)
+{
+    const TPMA_OBJECT want = TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT |
+                             TPMA_OBJECT_USERWITHAUTH | TPMA_OBJECT_RESTRICTED |
+                             TPMA_OBJECT_DECRYPT;
+    return (p->objectAttributes & want) == want &&
+           !(p->objectAttributes & TPMA_OBJECT_SIGN_ENCRYPT) &&
+           (p->nameAlg == TPM2_ALG_SHA256 || p->nameAlg == TPM2_ALG_SHA384) &&
+           (p->type == TPM2_ALG_RSA || (p->type == TPM2_ALG_ECC &&
+                                        (p->parameters.eccDetail.curveID == TPM2_ECC_NIST_P256 ||
+                                         p->parameters.eccDetail.curveID == TPM2_ECC_NIST_P384)));
+}
+
+/* Leaves ret empty when the handle is free. */
+static CK_RV read_parent(struct tpm *t, TPM2_HANDLE handle, struct tpm_parent_owned *ret)
+{
+    COMMAND(c, ReadPublic, .handles = 1, .repeatable = true);
+    struct bytes area = NO_BYTES;
+    uint8_t name[NAME_MAX_SIZE];
+    size_t name_n;
+    TRY(read_public(t, &c, handle, &area));
+    if (!area.n)
+        return CKR_OK;
+    ret->handle = handle;
+    TRY(buf_u16(&ret->pub, (uint16_t)area.n));
+    TRY(buf_bytes_append(&ret->pub, area));
+    TRY(public_name(buf_bytes(&ret->pub), name, &name_n));
+    return buf_append(&ret->name, name, name_n);
+}
+
+static CK_RV make_persistent(struct tpm *t, TPM2_HANDLE object, const struct tpm_parent_owned *p)
+{
+    struct session s = {0};
+    const struct tpm_parent self = {.handle = object, .pub = buf_bytes(&p->pub),
+                                    .name = buf_bytes(&p->name)};
+    COMMAND(c, EvictControl, .handles = 2, .auth_handles = 1, .auths = 1);
+    c.handle[0].handle = TPM2_RH_OWNER;
+    c.handle[1] = (struct cmd_handle){object, buf_bytes(&p->name)};
+    TRY(owner_auth(t, &c.auth[0].value));
+    if (c.auth[0].value.n) {
+        TRY(session_start(t, &self, TPM2_SE_HMAC, &s));
+        c.auth[0].session = &s;
+    }
+    PUT(&c, UINT32, SRK);
+    CK_RV rv = cmd_exec(t, &c, ERROR_TPM_OWNER);
+    if (s.handle)
+        session_end(t, &s);
+    return rv;
+}
+
+static CK_RV check_pin(const struct tpm *t, struct bytes name)
+{
+    char hex[2 * NAME_MAX_SIZE + 1];
+    if (!t->config->srk_name)
+        return CKR_OK;
+    bytes_hex(name, hex);
+    return strcasecmp(hex, t->config->srk_name) == 0
+               ? CKR_OK
+               : error_log(CKR_DEVICE_ERROR,
+                           "the TPM's storage root key is %s, the config's srk-name says another: "
+                           "another TPM, or somebody between this machine and its TPM",
+                           hex);
+}
+
+static CK_RV find_parent(struct tpm *t, struct tpm_parent_owned *p)
+{
+    TPM2B_PUBLIC pub;
+    TPM2_HANDLE primary;
+    TRY(read_parent(t, SRK, p));
+    if (p->handle && public_parse(buf_bytes(&p->pub), &pub) && storage_key(&pub.publicArea))
+        return CKR_OK;
+    bool taken = p->handle != 0;
+    tpm_parent_free(p);
+    p->handle = 0;
+    residents_flush(t); /* a primary needs a slot of its own */
+    TRY(create_primary(t, &primary, p));
+    if (!taken && make_persistent(t, primary, p) == CKR_OK)
+        p->handle = SRK;
+    else
+        log_warn("no storage root key can be kept at 0x%x (%s): the primary key is made anew at "
+                 "each use, which is slow",
+                 SRK, taken ? "another key is there" : "the TPM refused");
+    extra_flush(t, primary);
+    return CKR_OK;
+}
+
+CK_RV tpm_find_parent(struct tpm *t, struct tpm_parent_owned *ret)
+{
+    HOLD(t);
+    struct tpm_parent_owned p = {0};
+    CK_RV rv = find_parent(t, &p);
+    if (rv == CKR_OK)
+        rv = check_pin(t, buf_bytes(&p.name));
+    if (rv != CKR_OK) {
+        tpm_parent_free(&p);
+        return rv;
+    }
+    *ret = p;
+    return CKR_OK;
+}
+
+CK_RV tpm_read_srk(struct tpm *t, struct tpm_parent_owned *ret)
+{
+    HOLD(t);
+    struct tpm_parent_owned p = {0};
+    CK_RV rv = read_parent(t, SRK, &p);
+    if (rv != CKR_OK)
+        tpm_parent_free(&p);
+    else
+        *ret = p;
+    return rv;
+}
+
+CK_RV tpm_check_parent(struct tpm *t, const struct tpm_parent *parent)
+{
+    HOLD(t);
+    TRY(check_pin(t, parent->name));
+    if (!parent->handle) {
+        TPM2_HANDLE primary;
+        return parent_handle(t, parent, &primary); /* flushed when the hold ends */
+    }
+    CLEANUP(tpm_parent_free) struct tpm_parent_owned now = {0};
+    TRY(read_parent(t, parent->handle, &now));
+    return bytes_equal(buf_bytes(&now.name), parent->name) ? CKR_OK : CKR_TOKEN_NOT_RECOGNIZED;
+}

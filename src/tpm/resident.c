@@ -1,0 +1,222 @@
+#include "internal.h"
+
+#include <stdlib.h>
+
+/* ---- what one call loads besides ----------------------------------------------------------- */
+
+void flush_handle(struct tpm *t, TPM2_HANDLE handle)
+{
+    COMMAND(c, FlushContext);
+    PUT(&c, UINT32, handle); /* flushHandle is a parameter, not in the handle area */
+    if (cmd_send(t, &c) == CKR_OK && c.rc != TPM2_RC_SUCCESS)
+        log_debug("handle 0x%x was gone already", handle);
+}
+
+void extra_add(struct tpm *t, TPM2_HANDLE handle)
+{
+    for (size_t i = 0; i < sizeof(t->extra) / sizeof(*t->extra); i++)
+        if (!t->extra[i]) {
+            t->extra[i] = handle;
+            return;
+        }
+    log_error("more handles in one call than a TPM has slots; 0x%x stays", handle);
+}
+
+void extra_forget(struct tpm *t, TPM2_HANDLE handle)
+{
+    for (size_t i = 0; i < sizeof(t->extra) / sizeof(*t->extra); i++)
+        if (t->extra[i] == handle)
+            t->extra[i] = 0;
+}
+
+void extra_flush(struct tpm *t, TPM2_HANDLE handle)
+{
+    flush_handle(t, handle);
+    extra_forget(t, handle);
+}
+
+/* ---- what stays ---------------------------------------------------------------------------- */
+
+void residents_forget(struct tpm *t)
+{
+    memset(t->key, 0, sizeof(t->key));
+    memset(t->extra, 0, sizeof(t->extra));
+    secret_wipe(&t->session, sizeof(t->session));
+}
+
+static void evict(struct tpm *t, struct resident *r)
+{
+    if (r->handle)
+        flush_handle(t, r->handle);
+    *r = (struct resident){0};
+}
+
+void residents_flush(struct tpm *t)
+{
+    for (size_t i = 0; i < RESIDENT_KEYS; i++)
+        evict(t, &t->key[i]);
+    if (t->session.handle)
+        flush_handle(t, t->session.handle);
+    secret_wipe(&t->session, sizeof(t->session));
+}
+
+static struct resident *find(struct tpm *t, struct bytes name)
+{
+    for (size_t i = 0; i < RESIDENT_KEYS; i++)
+        if (t->key[i].handle && bytes_equal(BYTES(t->key[i].name, t->key[i].name_n), name))
+            return &t->key[i];
+    return NULL;
+}
+
+static struct resident *oldest(struct tpm *t)
+{
+    struct resident *r = &t->key[0];
+    for (size_t i = 1; i < RESIDENT_KEYS; i++)
+        if (t->key[i].used < r->used)
+            r = &t->key[i];
+    return r;
+}
+
+static CK_RV try_load(struct tpm *t, TPM2_HANDLE parent, struct bytes parent_name, struct bytes pub,
+                      struct bytes priv, struct cmd *c)
+{
+    c->handle[0] = (struct cmd_handle){parent, parent_name};
+    cmd_put_raw(c, priv);
+    cmd_put_raw(c, pub);
+    return cmd_send(t, c);
+}
+
+CK_RV load_object(struct tpm *t, const struct tpm_parent *parent, struct bytes pub,
+                  struct bytes priv, TPM2_HANDLE *ret)
+{
+    for (int attempt = 0;; attempt++) {
+        TPM2_HANDLE above;
+        TRY(parent_handle(t, parent, &above));
+        /* the parent's authorization is empty and the blob is wrapped: a password session does */
+        COMMAND(c, Load, .handles = 1, .auth_handles = 1, .auths = 1, .makes_handle = true,
+                .repeatable = true);
+        TRY(try_load(t, above, parent->name, pub, priv, &c));
+        if (rc_plain(c.rc) == TPM2_RC_OBJECT_MEMORY && attempt == 0) {
+            residents_flush(t);
+            continue;
+        }
+        if (!parent->handle)
+            extra_flush(t, above); /* a transient primary has done its work; its slot is needed */
+        if (rc_plain(c.rc) == TPM2_RC_HANDLE)
+            return error_log(CKR_TOKEN_NOT_RECOGNIZED, "the parent key 0x%x is not in the TPM",
+                             parent->handle);
+        TRY(error_tpm(ERROR_TPM_ANY, c.name, c.rc));
+        *ret = c.made;
+        return CKR_OK;
+    }
+}
+
+static CK_RV key_load(struct tpm *t, const struct tpm_key *key, struct bytes name,
+                      struct resident **ret)
+{
+    struct resident *r = find(t, name);
+    if (!r) {
+        TPM2_HANDLE handle;
+        r = oldest(t);
+        evict(t, r);
+        TRY(load_object(t, &key->parent, key->pub, key->priv, &handle));
+        *r = (struct resident){.handle = handle, .name_n = name.n};
+        memcpy(r->name, name.p, name.n);
+    }
+    r->used = ++t->clock;
+    *ret = r;
+    return CKR_OK;
+}
+
+/* The session for key use. A key's authorization is 256 random bits, so no salt is needed; the
+ * session that a login left behind serves as well. Behind a resource manager it lives for one
+ * command: an idle saved session would hurt every other client. */
+static CK_RV key_session(struct tpm *t, struct session **ret)
+{
+    if (!t->session.handle) {
+        TRY(session_start(t, NULL, TPM2_SE_HMAC, &t->session));
+        extra_forget(t, t->session.handle); /* it stays */
+    }
+    t->session.keep = !t->managed;
+    *ret = &t->session;
+    return CKR_OK;
+}
+
+static void set_session(struct cmd *c, struct session *s, struct bytes auth, bool in, bool out)
+{
+    c->auth[0] = (struct cmd_auth){.session = s, .value = auth};
+    c->encrypt_in = in ? s : NULL;
+    c->encrypt_out = out ? s : NULL;
+}
+
+/* What an answer says about the residents; true when the command is worth sending again. */
+static bool renew(struct tpm *t, TSS2_RC rc, struct resident *r)
+{
+    if (rc_lost_object(rc)) {
+        *r = (struct resident){0};
+        return true;
+    }
+    if (rc_lost_session(rc)) {
+        secret_wipe(&t->session, sizeof(t->session));
+        return true;
+    }
+    /* 0x9A2 of a noDA key: not a wrong authorization but a session out of step; not counted */
+    if (rc_plain(rc) == TPM2_RC_BAD_AUTH && t->session.handle) {
+        flush_handle(t, t->session.handle);
+        secret_wipe(&t->session, sizeof(t->session));
+        return true;
+    }
+    return false;
+}
+
+CK_RV key_use(struct tpm *t, const struct tpm_key *key, struct cmd *c)
+{
+    uint8_t name[NAME_MAX_SIZE];
+    size_t name_n;
+    bool in = c->encrypt_in != NULL, out = c->encrypt_out != NULL; /* any non-NULL: asked for */
+    TRY(public_name(key->pub, name, &name_n));
+    c->handles = c->auth_handles = c->auths = 1;
+    CK_RV rv = CKR_OK;
+    for (int attempt = 0; attempt < 4; attempt++) {
+        struct resident *r;
+        struct session *s = NULL;
+        TRY(key_load(t, key, BYTES(name, name_n), &r));
+        if (!t->config->password_session)
+            TRY(key_session(t, &s));
+        set_session(c, s, key->auth, in && s, out && s);
+        c->handle[0] = (struct cmd_handle){r->handle, BYTES(r->name, r->name_n)};
+        rv = cmd_send(t, c);
+        if (rv != CKR_OK) {
+            /* the connection broke or the answer was spoilt: whether the TPM went on is unknown,
+             * so its nonces are; signing or decrypting once more changes nothing */
+            if (attempt > 0)
+                return rv;
+            residents_flush(t);
+            continue;
+        }
+        if (!renew(t, c->rc, r))
+            break;
+    }
+    if (t->managed && t->session.handle) { /* an error answer does not end a session */
+        flush_handle(t, t->session.handle);
+        secret_wipe(&t->session, sizeof(t->session));
+    }
+    return rv;
+}
+
+void tpm_key_drop(struct tpm *t, struct bytes pub)
+{
+    uint8_t name[NAME_MAX_SIZE];
+    size_t name_n;
+    pthread_mutex_lock(&t->mutex);
+    bool connected = t->tcti_name[0] != '\0';
+    bool resident = connected && public_name(pub, name, &name_n) == CKR_OK &&
+                    find(t, BYTES(name, name_n)) != NULL;
+    pthread_mutex_unlock(&t->mutex);
+    if (!resident || tpm_enter(t) != CKR_OK)
+        return;
+    struct resident *r = find(t, BYTES(name, name_n));
+    if (r)
+        evict(t, r);
+    tpm_leave(&t);
+}

@@ -1,0 +1,102 @@
+#include "internal.h"
+
+static const uint8_t secret_label[] = "SECRET"; /* with its NUL, as OAEP wants it (part 1, B.10.2) */
+
+static CK_RV ecc_salt(const TPMT_PUBLIC *key, enum hash h, struct buf *encrypted, struct secret *salt)
+{
+    const TPMS_ECC_POINT *p = &key->unique.ecc;
+    enum curve curve = key->parameters.eccDetail.curveID == TPM2_ECC_NIST_P256   ? CURVE_P256
+                       : key->parameters.eccDetail.curveID == TPM2_ECC_NIST_P384 ? CURVE_P384
+                                                                                 : CURVE_NONE;
+    size_t n = curve_field_size(curve);
+    if (curve == CURVE_NONE || p->x.size > n || p->y.size > n)
+        return error_log(CKR_DEVICE_ERROR, "the parent key is on a curve latchkey does not use");
+    uint8_t peer[1 + 2 * 66] = {4};
+    memcpy(peer + 1 + n - p->x.size, p->x.buffer, p->x.size);
+    memcpy(peer + 1 + 2 * n - p->y.size, p->y.buffer, p->y.size);
+    CLEANUP(buf_free) struct buf own = {0};
+    CLEANUP(secret_free) struct secret z = {0};
+    TRY(soft_ecdh_ephemeral(curve, BYTES(peer, 1 + 2 * n), &own, &z));
+    /* TPMS_ECC_POINT */
+    TRY(buf_u16(encrypted, (uint16_t)n));
+    TRY(buf_append(encrypted, own.p + 1, n));
+    TRY(buf_u16(encrypted, (uint16_t)n));
+    TRY(buf_append(encrypted, own.p + 1 + n, n));
+    TRY(secret_new(salt, hash_size(h)));
+    return soft_kdfe(h, secret_bytes(&z), "SECRET", BYTES(own.p + 1, n), BYTES(peer + 1, n),
+                     (uint32_t)(8 * hash_size(h)), salt->p);
+}
+
+static CK_RV rsa_salt(const TPMT_PUBLIC *key, enum hash h, struct buf *encrypted, struct secret *salt)
+{
+    uint32_t e = key->parameters.rsaDetail.exponent ? key->parameters.rsaDetail.exponent : 65537;
+    uint8_t exponent[4] = {(uint8_t)(e >> 24), (uint8_t)(e >> 16), (uint8_t)(e >> 8), (uint8_t)e};
+    CLEANUP(soft_key_free) struct soft_key *k = NULL;
+    uint8_t *out;
+    TRY(soft_key_rsa(BYTES(key->unique.rsa.buffer, key->unique.rsa.size), BYTES_OF(exponent), &k));
+    TRY(secret_new(salt, hash_size(h)));
+    TRY(soft_random(salt->p, salt->n));
+    TRY(buf_extend(encrypted, key->unique.rsa.size, &out));
+    return soft_rsa_encrypt_oaep(k, h, h, BYTES_OF(secret_label), secret_bytes(salt), out);
+}
+
+static CK_RV make_salt(const struct tpm_parent *parent, struct buf *encrypted, struct secret *salt)
+{
+    TPM2B_PUBLIC pub;
+    if (!public_parse(parent->pub, &pub))
+        return error_log(CKR_DEVICE_ERROR, "the parent key in the store cannot be read");
+    enum hash h = pub.publicArea.nameAlg == TPM2_ALG_SHA384 ? HASH_SHA384 : HASH_SHA256;
+    return pub.publicArea.type == TPM2_ALG_ECC ? ecc_salt(&pub.publicArea, h, encrypted, salt)
+                                               : rsa_salt(&pub.publicArea, h, encrypted, salt);
+}
+
+CK_RV session_start(struct tpm *t, const struct tpm_parent *parent, TPM2_SE type,
+                    struct session *ret)
+{
+    static const TPMT_SYM_DEF aes = {
+        .algorithm = TPM2_ALG_AES, .keyBits.aes = 128, .mode.aes = TPM2_ALG_CFB};
+    CLEANUP(buf_free) struct buf encrypted = {0};
+    CLEANUP(secret_free) struct secret salt = {0};
+    COMMAND(c, StartAuthSession, .handles = 2, .makes_handle = true);
+    c.handle[0].handle = TPM2_RH_NULL;
+    c.handle[1].handle = TPM2_RH_NULL;
+    if (parent) {
+        TRY(make_salt(parent, &encrypted, &salt));
+        TRY(parent_handle(t, parent, &c.handle[0].handle));
+    }
+    struct session s = {.policy = type == TPM2_SE_POLICY, .keep = true};
+    TRY(soft_random(s.nonce_caller, NONCE));
+    cmd_put_2b(&c, BYTES_OF(s.nonce_caller));
+    cmd_put_2b(&c, buf_bytes(&encrypted));
+    PUT(&c, UINT8, type);
+    PUT(&c, TPMT_SYM_DEF, &aes);
+    PUT(&c, UINT16, TPM2_ALG_SHA256);
+    TRY(cmd_send(t, &c));
+    if (parent && rc_plain(c.rc) == TPM2_RC_HANDLE)
+        return error_log(CKR_TOKEN_NOT_RECOGNIZED,
+                         "the parent key 0x%x of this token is not in the TPM: it was cleared, or "
+                         "the store belongs to another machine",
+                         parent->handle);
+    TRY(error_tpm(ERROR_TPM_ANY, c.name, c.rc));
+    struct bytes nonce = cmd_get_2b(&c);
+    if (c.bad || nonce.n != NONCE)
+        return error_log(CKR_DEVICE_ERROR, "TPM2_StartAuthSession answered nonsense");
+    memcpy(s.nonce_tpm, nonce.p, NONCE);
+    s.handle = c.made;
+    if (parent) {
+        s.key_n = sizeof(s.key);
+        TRY(soft_kdfa(HASH_SHA256, secret_bytes(&salt), "ATH", BYTES_OF(s.nonce_tpm),
+                      BYTES_OF(s.nonce_caller), 8 * sizeof(s.key), s.key));
+    }
+    *ret = s;
+    secret_wipe(&s, sizeof(s));
+    extra_add(t, c.made);
+    return CKR_OK;
+}
+
+void session_end(struct tpm *t, struct session *s)
+{
+    if (s->handle)
+        extra_flush(t, s->handle);
+    secret_wipe(s, sizeof(*s));
+}

@@ -1,0 +1,175 @@
+/* The TPM port: what the token needs of a TPM 2.0, and nothing of how it is said.
+ *
+ * A struct tpm is one connection with its resident keys and session. Its one mutex guards all of
+ * it and is a leaf: taken by each function below for the length of the call, nothing else is taken
+ * under it (the lock file of a TPM without resource manager is held within). The connection is made
+ * by the first function that needs it.
+ *
+ * Authorization values are at most 32 bytes. Errors, all logged here once: CKR_DEVICE_ERROR (no
+ * TPM, I/O, an answer that makes no sense, lockout where no PIN is concerned), CKR_DEVICE_MEMORY
+ * (slots or NV taken), CKR_HOST_MEMORY; others are named at the function. Outputs are untouched on
+ * failure. */
+#ifndef TPM_TPM_H
+#define TPM_TPM_H
+
+#include <base/config.h>
+#include <base/secret.h>
+#include <soft/soft.h>
+
+struct tpm;
+
+enum { TPM_AUTH = 32, TPM_SECRET = 32 };
+
+/* config is borrowed for the life of the struct. */
+CK_RV tpm_new(const struct config *config, struct tpm **ret);
+/* Flushes what is resident and disconnects. */
+void tpm_free(struct tpm **t);
+/* In a forked child: closes descriptors, sends no byte, frees nothing that the parent's TCTI owns. */
+void tpm_abandon(struct tpm **t);
+
+/* ---- what it is ---------------------------------------------------------------------------- */
+
+/* What the mechanism table asks of a TPM; a plain value, kept with the store as bytes. */
+struct tpm_caps {
+    uint32_t rsa_sizes;  /* bit i: 1024 * (i + 1) bits */
+    uint32_t curves;     /* bit i: enum curve i */
+    uint32_t hashes;     /* bit i: enum hash i (for signatures by TPM2_Sign) */
+    char manufacturer[5]; /* four characters of TPM_PT_MANUFACTURER */
+    uint32_t firmware[2];
+};
+CK_RV tpm_get_caps(struct tpm *t, struct tpm_caps *ret);
+CK_RV tpm_caps_pack(const struct tpm_caps *caps, struct buf *ret);
+bool tpm_caps_unpack(struct bytes packed, struct tpm_caps *ret);
+
+/* Dictionary-attack state; one GetCapability (TPM 2.0 part 2, 6.13). */
+struct tpm_lockout {
+    bool in_lockout, auth_set;
+    uint32_t counter, max_tries;
+    uint32_t interval; /* seconds until one failure is forgiven */
+    uint32_t recovery; /* seconds after a wrong lockoutAuth */
+};
+CK_RV tpm_get_lockout(struct tpm *t, struct tpm_lockout *ret);
+
+struct tpm_identity {
+    char tcti[256];
+    char manufacturer[8], vendor[32], spec[32];
+    uint32_t firmware[2];
+    bool managed;   /* behind a resource manager */
+    bool simulator; /* vendor string of a software TPM */
+    uint32_t nv_indices;
+};
+CK_RV tpm_get_identity(struct tpm *t, struct tpm_identity *ret);
+
+/* Sets the lockoutAuth from old to new code (both hashed to 32 bytes; empty: the empty
+ * authorization), proves the new one, then sets the parameters with it. CKR_PIN_INCORRECT: old is
+ * not the present one. */
+CK_RV tpm_harden(struct tpm *t, struct bytes old_code, struct bytes new_code, uint32_t max_tries,
+                 uint32_t interval, uint32_t recovery);
+/* TPM2_DictionaryAttackLockReset. CKR_PIN_INCORRECT, CKR_PIN_LOCKED (a wrong code was given within
+ * the recovery time). */
+CK_RV tpm_unlock(struct tpm *t, struct bytes code);
+
+/* n bytes of TPM2_GetRandom. */
+CK_RV tpm_random(struct tpm *t, uint8_t *ret, size_t n);
+
+/* ---- the parent of all keys ---------------------------------------------------------------- */
+
+/* A storage key: persistent (handle) or, with handle 0, the transient primary of the TCG ECC P-256
+ * template, made again whenever it is needed. pub is its TPM2B_PUBLIC, marshalled. */
+struct tpm_parent {
+    uint32_t handle;
+    struct bytes name, pub;
+};
+struct tpm_parent_owned {
+    uint32_t handle;
+    struct buf name, pub;
+};
+void tpm_parent_free(struct tpm_parent_owned *p);
+/* The SRK: 0x81000001 when it is a proper storage key; else made there, when the owner
+ * authorization allows; else a transient primary. CKR_DEVICE_ERROR when srk-name says another. */
+CK_RV tpm_find_parent(struct tpm *t, struct tpm_parent_owned *ret);
+/* What is at 0x81000001, as it is; handle 0 when nothing is. Makes nothing. */
+CK_RV tpm_read_srk(struct tpm *t, struct tpm_parent_owned *ret);
+/* Is the parent that the store names the one of this TPM? CKR_OK, or CKR_TOKEN_NOT_RECOGNIZED when
+ * the TPM was cleared or is another one. */
+CK_RV tpm_check_parent(struct tpm *t, const struct tpm_parent *parent);
+
+/* ---- seats: where a PIN opens the token secret --------------------------------------------- */
+
+/* One role's seat as the store keeps it. nv 0: sealed object pub/priv. */
+struct tpm_seat {
+    uint32_t nv;
+    struct bytes name;      /* of the NV index, once written */
+    struct bytes pub, priv; /* of the sealed object, marshalled TPM2Bs */
+};
+struct tpm_seat_owned {
+    uint32_t nv;
+    struct buf name, pub, priv;
+};
+void tpm_seat_free(struct tpm_seat_owned *s);
+
+/* A random handle of latchkey's range that the TPM does not have defined. */
+CK_RV tpm_nv_pick(struct tpm *t, uint32_t *ret);
+/* Defines the index, writes the secret, write-locks it, reads it back. reset_seed: 48 bytes that
+ * the key of the policy's signed branch is derived from. CKR_FUNCTION_REJECTED: the handle is taken
+ * (pick another). no_da: outside dictionary-attack protection. */
+CK_RV tpm_seat_define(struct tpm *t, const struct tpm_parent *parent, uint32_t nv, bool no_da,
+                      struct bytes auth, struct bytes secret, struct bytes reset_seed,
+                      struct tpm_seat_owned *ret);
+/* The other storage: a sealed object under the parent. */
+CK_RV tpm_seat_seal(struct tpm *t, const struct tpm_parent *parent, bool no_da, struct bytes auth,
+                    struct bytes secret, struct tpm_seat_owned *ret);
+/* Reads the secret. CKR_PIN_INCORRECT only for a wrong auth, CKR_PIN_LOCKED only for a lockout;
+ * CKR_TOKEN_NOT_RECOGNIZED: the index is gone, or another's, or the parent is another TPM's. */
+CK_RV tpm_seat_open(struct tpm *t, const struct tpm_parent *parent, const struct tpm_seat *seat,
+                    struct bytes auth, struct secret *ret);
+/* Another auth for an NV seat, by the old one: dead at once, with every copy of the store. (A sealed
+ * seat is sealed anew with tpm_seat_seal.) */
+CK_RV tpm_seat_change(struct tpm *t, const struct tpm_parent *parent, const struct tpm_seat *seat,
+                      struct bytes auth, struct bytes reset_seed, struct bytes new_auth);
+/* Another auth for an NV seat by the signed branch, without the old one, also during a lockout. */
+CK_RV tpm_seat_reset(struct tpm *t, const struct tpm_parent *parent, const struct tpm_seat *seat,
+                     struct bytes reset_seed, struct bytes new_auth);
+/* Undefines an index with the owner authorization. name non-empty: only when it is still that one
+ * (or never was written and nobody else's). CKR_OK also when it is not there. */
+CK_RV tpm_nv_undefine(struct tpm *t, uint32_t nv, struct bytes name);
+/* Handles of latchkey's range that the TPM has defined; *ret is malloced. */
+CK_RV tpm_nv_list(struct tpm *t, uint32_t **ret, size_t *ret_n);
+
+/* ---- keys ---------------------------------------------------------------------------------- */
+
+/* A key as the store keeps it, with its authorization; all borrowed. */
+struct tpm_key {
+    struct tpm_parent parent;
+    struct bytes pub, priv; /* marshalled TPM2B_PUBLIC, TPM2B_PRIVATE */
+    struct bytes auth;
+};
+
+struct tpm_key_made {
+    struct buf pub, priv;
+    struct buf modulus, exponent; /* RSA */
+    struct buf point;             /* EC: 04 || X || Y */
+};
+void tpm_key_made_free(struct tpm_key_made *k);
+
+/* New keys: fixedTPM, fixedParent, sensitiveDataOrigin, userWithAuth, noDA, sign and decrypt, no
+ * scheme. CKR_KEY_SIZE_RANGE, CKR_CURVE_NOT_SUPPORTED. exponent 0: 65537. */
+CK_RV tpm_make_rsa(struct tpm *t, const struct tpm_parent *parent, struct bytes auth, unsigned bits,
+                   uint32_t exponent, struct tpm_key_made *ret);
+CK_RV tpm_make_ec(struct tpm *t, const struct tpm_parent *parent, struct bytes auth, enum curve c,
+                  struct tpm_key_made *ret);
+
+/* in^d mod n by TPM2_RSA_Decrypt without scheme; in and ret are as long as the modulus.
+ * CKR_DATA_INVALID: in is not below the modulus. */
+CK_RV tpm_rsa_private(struct tpm *t, const struct tpm_key *key, struct bytes in, struct secret *ret);
+/* ECDSA of a digest already cut to the order's length; ret: r || s, 2 * curve_field_size(c). */
+CK_RV tpm_ecdsa(struct tpm *t, const struct tpm_key *key, enum curve c, struct bytes digest,
+                uint8_t *ret);
+/* X coordinate of d * peer (TPM2_ECDH_ZGen); peer is 04 || X || Y. CKR_MECHANISM_PARAM_INVALID:
+ * not on the curve. */
+CK_RV tpm_ecdh(struct tpm *t, const struct tpm_key *key, enum curve c, struct bytes peer,
+               struct secret *ret);
+/* The key will not be used again soon (destroyed, its session closed): give up its slot. */
+void tpm_key_drop(struct tpm *t, struct bytes pub);
+
+#endif

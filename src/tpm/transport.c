@@ -1,0 +1,251 @@
+#include "internal.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <tss2/tss2_rc.h>
+#include <tss2/tss2_tctildr.h>
+
+/* The longest a TPM may take for one command: an RSA key on slow hardware. */
+enum { ANSWER_TIMEOUT_MS = 300000 };
+
+/* How a TCTI, by the beginning of its name, reaches the TPM. What is not listed is taken for a TPM
+ * that others share without a resource manager: the careful assumption. */
+static const struct kind {
+    const char *prefix;
+    bool managed;
+    bool exclusive; /* can be open once */
+} kinds[] = {
+    {"tabrmd", true, false},
+    {"device:/dev/tpmrm", true, false},
+    {"device:", false, true},
+};
+
+static const struct kind *kind_of(const char *tcti)
+{
+    static const struct kind bare = {"", false, false};
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+        if (strncmp(tcti, kinds[i].prefix, strlen(kinds[i].prefix)) == 0)
+            return &kinds[i];
+    return &bare;
+}
+
+bool transport_managed(const char *tcti)
+{
+    return kind_of(tcti)->managed;
+}
+
+static const char *default_tcti(void)
+{
+    static const char *const devices[] = {"/dev/tpmrm0", "/dev/tpm0"};
+    static const char *const names[] = {"device:/dev/tpmrm0", "device:/dev/tpm0"};
+    for (int i = 0; i < 2; i++)
+        if (access(devices[i], R_OK | W_OK) == 0)
+            return names[i];
+    return "tabrmd:";
+}
+
+static void no_tpm(const char *tcti, TSS2_RC rc)
+{
+    if (access("/dev/tpmrm0", F_OK) == 0 && access("/dev/tpmrm0", R_OK | W_OK) != 0)
+        log_error("/dev/tpmrm0 exists but this user may not open it: join the group that owns it "
+                  "(usually tss)");
+    log_error("no TPM at '%s': %s", tcti, Tss2_RC_Decode(rc));
+}
+
+CK_RV transport_open(struct tpm *t)
+{
+    if (t->tcti)
+        return CKR_OK;
+    TSS2_RC rc = Tss2_TctiLdr_Initialize(t->tcti_name, &t->tcti);
+    if (rc != TSS2_RC_SUCCESS) {
+        t->tcti = NULL;
+        no_tpm(t->tcti_name, rc);
+        return CKR_DEVICE_ERROR;
+    }
+    log_debug("connected to the TPM at %s%s", t->tcti_name,
+              t->managed ? " (behind a resource manager)" : "");
+    return CKR_OK;
+}
+
+void transport_close(struct tpm *t)
+{
+    if (t->tcti)
+        Tss2_TctiLdr_Finalize(&t->tcti);
+    t->tcti = NULL;
+    if (t->managed) /* the resource manager flushed what was ours */
+        residents_forget(t);
+}
+
+/* TCTIs of tss2 3.2 wait without end whatever timeout they are given, so wait here. */
+static CK_RV wait_answer(struct tpm *t)
+{
+    TSS2_TCTI_POLL_HANDLE handle[2];
+    size_t n = 2;
+    if (Tss2_Tcti_GetPollHandles(t->tcti, handle, &n) != TSS2_RC_SUCCESS || n != 1)
+        return CKR_OK;
+    struct pollfd waiting = {.fd = handle[0].fd, .events = POLLIN};
+    int ready;
+    do
+        ready = poll(&waiting, 1, ANSWER_TIMEOUT_MS);
+    while (ready < 0 && errno == EINTR);
+    return ready > 0 ? CKR_OK
+                     : error_log(CKR_DEVICE_ERROR, "the TPM did not answer within %d s",
+                                 ANSWER_TIMEOUT_MS / 1000);
+}
+
+CK_RV transport_exchange(struct tpm *t, struct bytes command, uint8_t *ret, size_t *ret_n)
+{
+    TRY(transport_open(t));
+    TSS2_RC rc = Tss2_Tcti_Transmit(t->tcti, command.n, command.p);
+    if (rc == TSS2_RC_SUCCESS) {
+        TRY(wait_answer(t));
+        rc = Tss2_Tcti_Receive(t->tcti, ret_n, ret, TSS2_TCTI_TIMEOUT_BLOCK);
+    }
+    if (rc == TSS2_RC_SUCCESS)
+        return CKR_OK;
+    return error_log(CKR_DEVICE_ERROR, "talking to the TPM at %s failed: %s", t->tcti_name,
+                     Tss2_RC_Decode(rc));
+}
+
+/* ---- the hold ------------------------------------------------------------------------------ */
+
+static CK_RV choose_tcti(struct tpm *t)
+{
+    const char *name = t->config->tcti ? t->config->tcti : default_tcti();
+    if (strlen(name) >= sizeof(t->tcti_name))
+        return error_log(CKR_DEVICE_ERROR, "the tcti '%s' is too long", name);
+    strcpy(t->tcti_name, name);
+    t->managed = kind_of(name)->managed;
+    t->reopen = kind_of(name)->exclusive;
+    return soft_random(t->id, sizeof(t->id));
+}
+
+static void write_record(struct tpm *t)
+{
+    struct lock_record r = {.pid = (int32_t)getpid()};
+    memcpy(r.owner, t->id, sizeof(r.owner));
+    for (size_t i = 0; i < RESIDENT_KEYS; i++)
+        if (t->key[i].handle)
+            r.handle[r.n++] = t->key[i].handle;
+    if (t->session.handle)
+        r.handle[r.n++] = t->session.handle;
+    for (size_t i = 0; i < sizeof(t->extra) / sizeof(*t->extra); i++)
+        if (t->extra[i])
+            r.handle[r.n++] = t->extra[i];
+    if (memcmp(&r, &t->record, sizeof(r)) == 0)
+        return;
+    t->record = r;
+    lock_file_write(&t->lock, &r);
+}
+
+/* Somebody else had the TPM since: what he left is flushed, what we had he has flushed. */
+static void take_over(struct tpm *t)
+{
+    if (memcmp(t->record.owner, t->id, sizeof(t->id)) == 0)
+        return;
+    residents_forget(t);
+    for (uint32_t i = 0; i < t->record.n; i++)
+        flush_handle(t, t->record.handle[i]);
+    write_record(t);
+}
+
+static CK_RV enter_bare(struct tpm *t)
+{
+    if (!t->lock.path[0])
+        TRY(lock_file_path(t->config, t->tcti_name, t->lock.path, sizeof(t->lock.path)));
+    TRY(lock_file_take(&t->lock, t->config->lock_timeout, &t->record));
+    CK_RV rv = transport_open(t);
+    if (rv != CKR_OK) {
+        lock_file_release(&t->lock);
+        return rv;
+    }
+    take_over(t);
+    return CKR_OK;
+}
+
+CK_RV tpm_enter(struct tpm *t)
+{
+    pthread_mutex_lock(&t->mutex);
+    CK_RV rv = t->tcti_name[0] ? CKR_OK : choose_tcti(t);
+    if (rv == CKR_OK)
+        rv = t->managed ? transport_open(t) : enter_bare(t);
+    if (rv != CKR_OK)
+        pthread_mutex_unlock(&t->mutex);
+    return rv;
+}
+
+void tpm_leave(struct tpm **held)
+{
+    struct tpm *t = *held;
+    for (size_t i = 0; i < sizeof(t->extra) / sizeof(*t->extra); i++)
+        if (t->extra[i])
+            extra_flush(t, t->extra[i]);
+    if (!t->managed) {
+        write_record(t);
+        if (t->reopen)
+            transport_close(t);
+        lock_file_release(&t->lock);
+    }
+    pthread_mutex_unlock(&t->mutex);
+}
+
+CK_RV tpm_new(const struct config *config, struct tpm **ret)
+{
+    struct tpm *t = calloc(1, sizeof(*t));
+    if (!t)
+        return CKR_HOST_MEMORY;
+    t->config = config;
+    t->lock.fd = -1;
+    pthread_mutex_init(&t->mutex, NULL);
+    *ret = t;
+    return CKR_OK;
+}
+
+/* Only a connection that has something resident is taken up again to flush it. */
+static void flush_at_end(struct tpm *t)
+{
+    bool any = t->session.handle != 0;
+    for (size_t i = 0; i < RESIDENT_KEYS; i++)
+        any |= t->key[i].handle != 0;
+    if (!any || t->managed || tpm_enter(t) != CKR_OK)
+        return;
+    residents_flush(t);
+    tpm_leave(&t);
+}
+
+void tpm_free(struct tpm **tp)
+{
+    struct tpm *t = *tp;
+    if (!t)
+        return;
+    flush_at_end(t);
+    transport_close(t);
+    if (t->lock.fd >= 0)
+        close(t->lock.fd);
+    secret_free(&t->owner_auth);
+    pthread_mutex_destroy(&t->mutex);
+    secret_wipe(t, sizeof(*t));
+    free(t);
+    *tp = NULL;
+}
+
+void tpm_abandon(struct tpm **tp)
+{
+    struct tpm *t = *tp;
+    *tp = NULL;
+    if (!t)
+        return;
+    if (t->lock.fd >= 0)
+        close(t->lock.fd);
+    TSS2_TCTI_POLL_HANDLE handle[2];
+    size_t n = 2;
+    /* a device's descriptor; the swtpm TCTI has none open between commands, tabrmd's is a bus
+     * connection whose closing would be seen by nobody */
+    if (t->tcti && strncmp(t->tcti_name, "device:", 7) == 0 &&
+        Tss2_Tcti_GetPollHandles(t->tcti, handle, &n) == TSS2_RC_SUCCESS && n == 1)
+        close(handle[0].fd);
+    secret_wipe(t, sizeof(*t));
+}

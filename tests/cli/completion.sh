@@ -1,0 +1,35 @@
+#!/bin/bash
+# Completion in bash: what the command offers, through the function that the shell calls.
+. "$(dirname "$0")/lib.sh"
+. "$ROOT/completion/latchkey.bash"
+
+offers() { # 'EXPECTED WORDS' WORDS...: the last WORD is the one being typed
+    local want=$1
+    shift
+    COMP_WORDS=("$COMMAND" "$@")
+    COMP_CWORD=$#
+    COMPREPLY=()
+    _latchkey
+    same "${COMPREPLY[*]}" "$want"
+}
+
+complete -p latchkey >out
+prints '-F _latchkey latchkey'
+offers 'token key cert object tpm doctor help version' ''
+offers 'token tpm' t
+offers 'create list show destroy pin reset-pin' token ''
+offers 'pin' token pi
+offers 'status harden unlock simulate' tpm ''
+offers 'start stop status' tpm simulate ''
+offers 'start stop status' --token x tpm simulate ''
+offers 'token tpm' help t
+offers 'generate' help key gen
+offers 'P-256 P-384 P-521 P-224' key generate --curve ''
+offers 'P-384' key generate --curve P-3
+offers 'ec rsa' key generate --type ''
+offers '' key generate --pin-file ''
+offers '--usage' key generate --label x --us
+offers '--pin-file --pin-fd --pin-env --pin-file-out' token create --pin
+offers '' token list --pin
+offers '' nonsense ''
+finish

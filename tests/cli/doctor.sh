@@ -1,0 +1,60 @@
+#!/bin/bash
+# The doctor: content with a sound installation, and names the trouble and its remedy in each that is
+# not.
+. "$(dirname "$0")/lib.sh"
+start_token
+
+found() { # LEVEL ID
+    json "any(f['level'] == '$1' and f['id'] == '$2' for f in d)"
+}
+
+succeeds lk doctor
+prints '^ok '
+succeeds lk doctor --json
+json 'all(set(f) == {"level", "id", "text", "remedy"} for f in d)'
+json 'all(f["level"] in ("ok", "note", "warning") for f in d)'
+json 'all(f["remedy"] for f in d if f["level"] in ("warning", "problem"))'
+found ok module
+found warning p11-kit
+found warning lockout-auth
+
+# its own remedy mends the p11-kit warning
+remedy=$(python3 -c 'import json
+print([f["remedy"] for f in json.load(open("out")) if f["id"] == "p11-kit"][0])')
+bash -c "$remedy" || fails 'the remedy does not run'
+succeeds lk doctor --json
+found ok p11-kit
+p11-kit list-modules >out
+prints 'latchkey'
+
+succeeds lk tpm harden --recovery-file code
+succeeds lk doctor --json
+json 'not any(f["id"] == "lockout-auth" and f["level"] == "warning" for f in d)'
+
+# nothing was written, no try burnt
+succeeds lk tpm status --json
+json 'd["lockout_counter"] == 0'
+
+# no TPM
+stop_tpm
+exits 1 lk doctor --json
+json 'any(f["level"] == "problem" for f in d)'
+LATCHKEY_TCTI=device:/dev/nonexistent exits 1 lk doctor --json
+found problem tpm-device
+json 'any("latchkey tpm simulate start" in (f["remedy"] or "") for f in d)'
+
+# no module
+exits 1 "$COMMAND" doctor --module /nonexistent --json
+found problem module
+
+# the simulator: in use, then configured and gone
+unset LATCHKEY_TCTI
+rm -rf "$LATCHKEY_STORE"
+succeeds lk tpm simulate start
+succeeds lk doctor --json
+found warning simulator
+kill "$(cat "$LATCHKEY_STORE/swtpm/pid")"
+until ! "$COMMAND" tpm simulate status >out; do sleep 0.05; done
+exits 1 lk doctor --json
+found problem simulator
+finish

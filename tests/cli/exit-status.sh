@@ -1,0 +1,50 @@
+#!/bin/bash
+# A failure's exit status says of what kind it is, and its text what to do next. (2: usage.sh)
+. "$(dirname "$0")/lib.sh"
+start_token
+
+exits 3 lk token show other
+exits 3 lk key show other
+exits 3 lk cert import nowhere.pem --pin-file pin
+printf 9999 >wrong
+exits 4 lk key list --login --pin-file wrong
+complains 'PIN is wrong \(CKR_PIN_INCORRECT\)'
+exits 4 lk token reset-pin --so-pin-file wrong --new-pin-file pin
+exits 7 lk token create --label web --pin-file pin --so-pin-file so-pin
+succeeds lk token create --label two --pin-file pin --so-pin-file so-pin
+exits 7 lk key list
+complains '--token'
+exits 8 "$COMMAND" token list --module /nonexistent
+exits 8 "$COMMAND" token list --module /dev/null
+
+# lockout
+tpm2 dictionarylockout --clear-lockout
+tpm2 dictionarylockout --setup-parameters --max-tries=3 --recovery-time=1000 \
+    --lockout-recovery-time=1000
+exits 4 lk key list --token web --login --pin-file wrong
+succeeds lk token show web
+prints 'PIN +wrong PINs counted'
+exits 4 lk key list --token web --login --pin-file wrong
+complains 'One try is left'
+exits 4 lk key list --token web --login --pin-file wrong
+complains 'last try'
+exits 5 lk key list --token web --login --pin-file pin
+complains 'latchkey tpm unlock'
+succeeds lk token list --json
+json 'all(t["pin"] == "locked" for t in d)'
+succeeds lk tpm unlock
+succeeds lk key list --token web --login --pin-file pin
+
+# the store is read without a TPM, the keys are not
+stop_tpm
+succeeds lk token list
+exits 6 lk key list --token web --login --pin-file pin
+complains 'latchkey doctor'
+exits 6 lk tpm status
+
+# another TPM
+rm -rf tpm
+start_tpm
+exits 6 lk key list --token web --login --pin-file pin
+complains 'latchkey doctor'
+finish

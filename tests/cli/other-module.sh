@@ -1,0 +1,21 @@
+#!/bin/bash
+# The command is a PKCS#11 client: keys and certificates work with another module too, and what needs
+# more than PKCS#11 says so.
+[ -e /usr/lib/softhsm/libsofthsm2.so ] || { echo 'SoftHSM is not installed' && exit 77; }
+here=$(dirname "$0")
+for test in key cert; do
+    LATCHKEY_CLI_SOFTHSM=1 "$here/$test.sh" || exit 1
+done
+. "$here/lib.sh"
+use_softhsm
+for verb in 'tpm status' 'tpm harden' 'tpm unlock' 'token destroy'; do
+    read -ra words <<<"$verb"
+    exits 8 lk "${words[@]}"
+    complains "cannot do '$verb'"
+done
+exits 8 lk token create --unattended --pin-file-out gw-pin --generate-so-pin gw-so
+holds test ! -e gw-pin
+succeeds lk version
+prints '^latchkey [0-9.]+$'
+prints 'libsofthsm2.so: .* Cryptoki 2\.40'
+finish
