@@ -10,10 +10,10 @@
 
 /* The TPM and its dictionary-attack state (TPM 2.0 part 1, 19.8). Times are seconds. */
 typedef struct LATCHKEY_TPM_STATUS {
-    char tcti[256];          /* how it is reached */
-    char manufacturer[8];    /* e.g. "IBM", "IFX" */
-    char vendor[32];         /* vendor string, e.g. "SW   TPM" */
-    char spec[32];           /* e.g. "2.0 rev 1.64" */
+    char tcti[256];       /* how it is reached */
+    char manufacturer[8]; /* e.g. "IBM", "IFX" */
+    char vendor[32];      /* vendor string, e.g. "SW   TPM" */
+    char spec[32];        /* e.g. "2.0 rev 1.64" */
     CK_ULONG firmwareMajor, firmwareMinor;
     CK_BBOOL resourceManager; /* behind /dev/tpmrm0 or tpm2-abrmd */
     CK_BBOOL simulator;       /* a software TPM: it protects nothing */
@@ -30,14 +30,14 @@ typedef struct LATCHKEY_TPM_STATUS {
 
 /* What the store says of one token; needs no login and no TPM. */
 typedef struct LATCHKEY_TOKEN_STATUS {
-    char store[4096];      /* path of the store's directory */
-    CK_BBOOL sealed;       /* PINs in sealed objects (old PINs live on in old store copies), not NV */
-    CK_BBOOL unattended;   /* user index outside dictionary-attack protection */
-    CK_BBOOL writable;     /* this process can write the store */
-    CK_ULONG pinRounds;    /* PBKDF2 rounds */
+    char store[4096];    /* path of the store's directory */
+    CK_BBOOL sealed;     /* PINs in sealed objects (old PINs live on in old store copies), not NV */
+    CK_BBOOL unattended; /* user index outside dictionary-attack protection */
+    CK_BBOOL writable;   /* this process can write the store */
+    CK_ULONG pinRounds;  /* PBKDF2 rounds */
     CK_ULONG userIndex, soIndex; /* NV handles; 0 when sealed */
-    CK_ULONG parent;       /* SRK handle the keys hang on; 0: a transient primary */
-    CK_ULONG objects;      /* objects in the store, private ones included */
+    CK_ULONG parent;             /* SRK handle the keys hang on; 0: a transient primary */
+    CK_ULONG objects;            /* objects in the store, private ones included */
 } LATCHKEY_TOKEN_STATUS;
 
 #define LATCHKEY_FINDING_OK      0
@@ -56,17 +56,17 @@ typedef struct LATCHKEY_ADMIN {
     /* Deletes a token: its objects, its row, its NV indices. pSoPin proves the right; with force it
      * may be NULL (the keys are lost either way). CKR_PIN_INCORRECT, CKR_PIN_LOCKED,
      * CKR_SLOT_ID_INVALID, CKR_SESSION_EXISTS. */
-    CK_RV (*TokenDestroy)(CK_SLOT_ID slot, CK_UTF8CHAR_PTR pSoPin, CK_ULONG ulSoPinLen,
-                          CK_BBOOL force);
+    CK_RV (*TokenDestroy)
+    (CK_SLOT_ID slot, CK_UTF8CHAR_PTR pSoPin, CK_ULONG ulSoPinLen, CK_BBOOL force);
     CK_RV (*TokenStatus)(CK_SLOT_ID slot, LATCHKEY_TOKEN_STATUS *pStatus);
     CK_RV (*TpmStatus)(LATCHKEY_TPM_STATUS *pStatus);
 
     /* Sets the lockoutAuth from pCode (any bytes; hashed to 32), proves it by using it, then sets
      * the dictionary-attack parameters with it. pOldCode is the present recovery code, NULL (0)
      * when lockoutAuth is empty. CKR_PIN_INCORRECT when the present one is another. */
-    CK_RV (*TpmHarden)(CK_UTF8CHAR_PTR pOldCode, CK_ULONG ulOldCodeLen, CK_UTF8CHAR_PTR pCode,
-                       CK_ULONG ulCodeLen, CK_ULONG ulMaxTries, CK_ULONG ulRecoveryTime,
-                       CK_ULONG ulLockoutRecovery);
+    CK_RV (*TpmHarden)
+    (CK_UTF8CHAR_PTR pOldCode, CK_ULONG ulOldCodeLen, CK_UTF8CHAR_PTR pCode, CK_ULONG ulCodeLen,
+     CK_ULONG ulMaxTries, CK_ULONG ulRecoveryTime, CK_ULONG ulLockoutRecovery);
     /* TPM2_DictionaryAttackLockReset with that code (NULL: the empty lockoutAuth).
      * CKR_PIN_INCORRECT: a wrong code; the TPM then refuses every code for lockoutRecovery. */
     CK_RV (*TpmUnlock)(CK_UTF8CHAR_PTR pCode, CK_ULONG ulCodeLen);

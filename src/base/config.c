@@ -260,7 +260,8 @@ CK_RV config_load(const char *parameters, struct config *ret)
     if (rv == CKR_OK && !c.store) {
         c.store = home_path("XDG_DATA_HOME", ".local/share", "latchkey");
         if (!c.store)
-            rv = error_log(CKR_GENERAL_ERROR, "no home directory to keep the store in: set 'store'");
+            rv =
+                error_log(CKR_GENERAL_ERROR, "no home directory to keep the store in: set 'store'");
     }
     if (rv != CKR_OK) {
         config_free(&c);

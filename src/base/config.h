@@ -6,19 +6,19 @@
 #include "log.h"
 
 struct config {
-    char *store;            /* directory of store.db; always set */
-    char *tcti;             /* tctildr string; NULL: /dev/tpmrm0, /dev/tpm0, tabrmd in turn */
-    char *log_file;         /* NULL: stderr */
-    enum log_level log;     /* default error */
-    char *owner_auth_file;  /* holds the TPM's owner authorization; NULL: empty */
-    char *srk_name;         /* hexadecimal Name the SRK must have; NULL: trust on first use */
-    char *lock_dir;         /* directory of the TPM lock file; NULL: chosen by the kind of TCTI */
-    bool show_empty_slot;   /* offer the slot for C_InitToken also when a token exists */
-    bool password_session;  /* session = password: key use without HMAC session */
+    char *store;             /* directory of store.db; always set */
+    char *tcti;              /* tctildr string; NULL: /dev/tpmrm0, /dev/tpm0, tabrmd in turn */
+    char *log_file;          /* NULL: stderr */
+    enum log_level log;      /* default error */
+    char *owner_auth_file;   /* holds the TPM's owner authorization; NULL: empty */
+    char *srk_name;          /* hexadecimal Name the SRK must have; NULL: trust on first use */
+    char *lock_dir;          /* directory of the TPM lock file; NULL: chosen by the kind of TCTI */
+    bool show_empty_slot;    /* offer the slot for C_InitToken also when a token exists */
+    bool password_session;   /* session = password: key use without HMAC session */
     bool pin_storage_sealed; /* pin-storage = sealed: new tokens keep S in sealed objects, not NV */
-    bool unattended;        /* new tokens get a user index outside dictionary-attack protection */
-    uint32_t pin_rounds;    /* PBKDF2 rounds of new tokens; default 10,000 */
-    uint32_t lock_timeout;  /* seconds to wait for the TPM lock; default 30 */
+    bool unattended;         /* new tokens get a user index outside dictionary-attack protection */
+    uint32_t pin_rounds;     /* PBKDF2 rounds of new tokens; default 10,000 */
+    uint32_t lock_timeout;   /* seconds to wait for the TPM lock; default 30 */
 };
 
 /* parameters: C_Initialize's pReserved string ("store=… tcti='…'"), or NULL.

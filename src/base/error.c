@@ -43,7 +43,8 @@ static const struct row rows[] = {
     {-1, TPM2_RC_LOCKOUT, CKR_DEVICE_ERROR,
      "the TPM is in dictionary-attack lockout: see 'latchkey tpm status'"},
     {-1, TPM2_RC_NV_SPACE, CKR_DEVICE_MEMORY, "the TPM has no NV space left"},
-    {-1, TPM2_RC_OBJECT_MEMORY, CKR_DEVICE_MEMORY, "every object slot of the TPM is taken by others"},
+    {-1, TPM2_RC_OBJECT_MEMORY, CKR_DEVICE_MEMORY,
+     "every object slot of the TPM is taken by others"},
     {-1, TPM2_RC_SESSION_MEMORY, CKR_DEVICE_MEMORY,
      "every session slot of the TPM is taken by others"},
     {-1, TPM2_RC_SESSION_HANDLES, CKR_DEVICE_MEMORY,
@@ -107,7 +108,8 @@ CK_RV error_sqlite(const char *what, int code, const char *message)
 {
     CK_RV rv = sqlite_rv(code);
     if (rv != CKR_OK)
-        log_error("store: %s: %s (SQLite %d)", what, message ? message : sqlite3_errstr(code), code);
+        log_error("store: %s: %s (SQLite %d)", what, message ? message : sqlite3_errstr(code),
+                  code);
     return rv;
 }
 

@@ -66,7 +66,8 @@ void log_line(enum log_level level, const char *format, ...)
     if (n > sizeof(line) - 2)
         n = sizeof(line) - 2;
     line[n++] = '\n';
-    /* one write: lines of threads and processes do not mix; a full disk must not stop a signature */
+    /* one write: lines of threads and processes do not mix; a full disk must not stop a signature
+     */
     if (write(atomic_load(&log_fd), line, n) < 0)
         errno = saved_errno;
     errno = saved_errno;

@@ -6,7 +6,8 @@
 #include "log.h"
 
 /* Small secrets come from one arena of blocks, large ones from mappings of their own. The book of
- * used blocks lies outside the arena: MADV_WIPEONFORK empties the arena in a child, not the book. */
+ * used blocks lies outside the arena: MADV_WIPEONFORK empties the arena in a child, not the book.
+ */
 enum { BLOCK = 64, BLOCKS = 1024, ARENA = BLOCK * BLOCKS };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards everything below */

@@ -22,6 +22,7 @@ struct report {
     struct config config;
     struct table table;
     bool problem;
+    bool tpm_answers;
 };
 
 static void add(void *context, CK_ULONG level, const char *id, const char *text, const char *remedy)
@@ -88,19 +89,18 @@ static void no_access(struct report *r, const char *path)
          group ? group->gr_name : "(unknown)");
 }
 
+/* Only where the module has not found a TPM itself: it may well have reached one by tabrmd. */
 static void check_device(struct report *r)
 {
     static const char *const defaults[] = {"/dev/tpmrm0", "/dev/tpm0"};
     const char *tcti = r->config.tcti;
     const char *named = tcti && !strncmp(tcti, "device:", 7) ? tcti + 7 : NULL;
-    if (tcti && !named) {
-        find(r, LATCHKEY_FINDING_NOTE, "tpm-device", NULL, "the TPM is reached by %s", tcti);
+    if (r->tpm_answers || (tcti && !named))
         return;
-    }
     for (size_t i = 0; i < (named ? 1 : 2); i++) {
         const char *path = named ? named : defaults[i];
         if (faccessat(AT_FDCWD, path, R_OK | W_OK, AT_EACCESS) == 0)
-            find(r, LATCHKEY_FINDING_OK, "tpm-device", NULL, "%s can be used", path);
+            find(r, LATCHKEY_FINDING_OK, "tpm-device", NULL, "%s can be opened", path);
         else if (access(path, F_OK) == 0)
             no_access(r, path);
         else
@@ -120,14 +120,13 @@ static void check_simulator(struct report *r)
     pid_t pid = 0;
     if (simulator_paths(&s) == CKR_OK && r->config.tcti && !strcmp(r->config.tcti, s.tcti)) {
         int process = simulator_process(&s, &pid);
-        if (process < 0)
+        if (process >= 0)
+            find(r, LATCHKEY_FINDING_OK, "simulator", NULL, "the software TPM runs (pid %d)",
+                 (int)pid);
+        else
             add(r, LATCHKEY_FINDING_PROBLEM, "simulator",
                 "the software TPM that is configured is not running",
                 "latchkey tpm simulate start");
-        else
-            add(r, LATCHKEY_FINDING_WARNING, "simulator",
-                "a software TPM is in use: its keys lie in files, it protects nothing",
-                "latchkey tpm simulate stop   (on a machine that has a TPM)");
         if (process >= 0)
             close(process);
     }
@@ -158,11 +157,13 @@ static bool names_module(const char *dir, const char *leaf)
     return found;
 }
 
-/* Where the user's own module files are (pkcs11.conf(5)); malloced. */
+/* Where this user's own module files are (pkcs11.conf(5)); p11-kit shows root none. malloced. */
 static char *user_modules(void)
 {
     const char *home = getenv("HOME"), *xdg = getenv("XDG_CONFIG_HOME");
     char *path = NULL;
+    if (geteuid() == 0)
+        return strdup("/etc/pkcs11/modules");
     int n = xdg ? asprintf(&path, "%s/pkcs11/modules", xdg)
                 : asprintf(&path, "%s/.config/pkcs11/modules", home ? home : "");
     return n < 0 ? NULL : path;
@@ -233,6 +234,7 @@ static void check_module(struct report *r)
 static void check_inside(struct report *r)
 {
     struct cli *cli = r->cli;
+    LATCHKEY_TPM_STATUS status;
     if (!cli->module.p11)
         return;
     /* what the module logs is in the findings too */
@@ -248,10 +250,11 @@ static void check_inside(struct report *r)
     else if (cli->module.admin->Doctor(add, r) != CKR_OK)
         add(r, LATCHKEY_FINDING_PROBLEM, "module", "the module's own examination broke off",
             "LATCHKEY_LOG=debug latchkey doctor");
+    r->tpm_answers = cli->module.admin && cli->module.admin->TpmStatus(&status) == CKR_OK;
 }
 
-static void (*const checks[])(struct report *) = {check_config,    check_module, check_device,
-                                                  check_simulator, check_inside, check_p11_kit,
+static void (*const checks[])(struct report *) = {check_config, check_module,    check_inside,
+                                                  check_device, check_simulator, check_p11_kit,
                                                   check_openssl};
 
 static void print_findings(const struct table *t)

@@ -35,8 +35,8 @@ static const struct {
     CK_ULONG kdf;
     enum hash hash;
 } kdfs[] = {
-    {CKD_NULL, HASH_NONE},          {CKD_SHA1_KDF, HASH_SHA1},      {CKD_SHA224_KDF, HASH_SHA224},
-    {CKD_SHA256_KDF, HASH_SHA256},  {CKD_SHA384_KDF, HASH_SHA384},  {CKD_SHA512_KDF, HASH_SHA512},
+    {CKD_NULL, HASH_NONE},         {CKD_SHA1_KDF, HASH_SHA1},     {CKD_SHA224_KDF, HASH_SHA224},
+    {CKD_SHA256_KDF, HASH_SHA256}, {CKD_SHA384_KDF, HASH_SHA384}, {CKD_SHA512_KDF, HASH_SHA512},
 };
 
 CK_RV ec_params_ecdh(const struct mech *m, const CK_MECHANISM *in, struct mech_params *ret)

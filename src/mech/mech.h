@@ -63,8 +63,8 @@ struct mech {
     CK_RV (*decrypt)(const struct mech_call *call, struct bytes in, struct secret *ret);
     /* want: length of the new key's value; 0: the mechanism's natural one */
     CK_RV (*derive)(const struct mech_call *call, size_t want, struct secret *ret);
-    CK_RV (*generate_pair)(struct tpm *t, const struct mech_pair_wanted *wanted,
-                           struct tpm_key_made *ret);
+    CK_RV (*generate_pair)
+    (struct tpm *t, const struct mech_pair_wanted *wanted, struct tpm_key_made *ret);
 };
 
 /* The row, or NULL. */

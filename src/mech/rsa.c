@@ -14,15 +14,12 @@ static enum hash mgf_hash(CK_ULONG mgf)
     static const struct {
         CK_ULONG mgf;
         enum hash hash;
-    } known[] = {{CKG_MGF1_SHA1, HASH_SHA1},
-                 {CKG_MGF1_SHA224, HASH_SHA224},
-                 {CKG_MGF1_SHA256, HASH_SHA256},
-                 {CKG_MGF1_SHA384, HASH_SHA384},
-                 {CKG_MGF1_SHA512, HASH_SHA512},
-                 {0x06, HASH_SHA3_224}, /* CKG_MGF1_SHA3_224 … of 3.0 */
-                 {0x07, HASH_SHA3_256},
-                 {0x08, HASH_SHA3_384},
-                 {0x09, HASH_SHA3_512}};
+    } known[] = {
+        {CKG_MGF1_SHA1, HASH_SHA1},     {CKG_MGF1_SHA224, HASH_SHA224},
+        {CKG_MGF1_SHA256, HASH_SHA256}, {CKG_MGF1_SHA384, HASH_SHA384},
+        {CKG_MGF1_SHA512, HASH_SHA512}, {0x06, HASH_SHA3_224}, /* CKG_MGF1_SHA3_224 … of 3.0 */
+        {0x07, HASH_SHA3_256},          {0x08, HASH_SHA3_384},
+        {0x09, HASH_SHA3_512}};
     for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
         if (known[i].mgf == mgf)
             return known[i].hash;

@@ -2,13 +2,13 @@
 
 /* A mechanism is one row: nothing else in the project decides by its CKM. */
 
-#define NO_KEY CK_UNAVAILABLE_INFORMATION
+#define NO_KEY   CK_UNAVAILABLE_INFORMATION
 #define EC_FLAGS (CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS)
 
 #define RSA_PKCS1(ckm, h)                                                                          \
     {                                                                                              \
         .type = ckm, .key_type = CKK_RSA, .flags = CKF_HW | CKF_SIGN | CKF_VERIFY, .hash = h,      \
-        .params = params_none, .sign = rsa_sign_pkcs1, .verify = rsa_verify_pkcs1              \
+        .params = params_none, .sign = rsa_sign_pkcs1, .verify = rsa_verify_pkcs1                  \
     }
 #define RSA_PSS(ckm, h)                                                                            \
     {                                                                                              \
@@ -18,7 +18,7 @@
 #define ECDSA(ckm, h)                                                                              \
     {                                                                                              \
         .type = ckm, .key_type = CKK_EC, .flags = CKF_HW | CKF_SIGN | CKF_VERIFY | EC_FLAGS,       \
-        .hash = h, .params = params_none, .sign = ec_sign, .verify = ec_verify                 \
+        .hash = h, .params = params_none, .sign = ec_sign, .verify = ec_verify                     \
     }
 #define ECDH(ckm)                                                                                  \
     {                                                                                              \
@@ -27,7 +27,7 @@
     }
 #define DIGEST(ckm, h)                                                                             \
     {                                                                                              \
-        .type = ckm, .key_type = NO_KEY, .flags = CKF_DIGEST, .hash = h, .params = params_none \
+        .type = ckm, .key_type = NO_KEY, .flags = CKF_DIGEST, .hash = h, .params = params_none     \
     }
 
 /* clang-format off */
@@ -117,7 +117,7 @@ bool mech_available(const struct mech *m, const struct tpm_caps *caps)
 void mech_info(const struct mech *m, const struct tpm_caps *caps, CK_MECHANISM_INFO *ret)
 {
     CK_ULONG low = 0, high = 0;
-    uint32_t sizes = m->key_type == CKK_RSA ? caps->rsa_sizes
+    uint32_t sizes = m->key_type == CKK_RSA  ? caps->rsa_sizes
                      : m->key_type == CKK_EC ? caps->curves
                                              : 0;
     for (unsigned i = 0; i < 32; i++)

@@ -11,22 +11,23 @@ static CK_RV TokenDestroy_(CK_SLOT_ID slot, CK_UTF8CHAR_PTR pin, CK_ULONG pin_n,
 static ENTRY(TokenDestroy, (CK_SLOT_ID slot, CK_UTF8CHAR_PTR pin, CK_ULONG pin_n, CK_BBOOL force),
              (slot, pin, pin_n, force))
 
-static CK_RV TokenStatus_(CK_SLOT_ID slot, LATCHKEY_TOKEN_STATUS *status)
+    static CK_RV TokenStatus_(CK_SLOT_ID slot, LATCHKEY_TOKEN_STATUS *status)
 {
     LIBRARY(lib);
     return status ? admin_token_status(lib, slot, status) : CKR_ARGUMENTS_BAD;
 }
 static ENTRY(TokenStatus, (CK_SLOT_ID slot, LATCHKEY_TOKEN_STATUS *status), (slot, status))
 
-static CK_RV TpmStatus_(LATCHKEY_TPM_STATUS *status)
+    static CK_RV TpmStatus_(LATCHKEY_TPM_STATUS *status)
 {
     LIBRARY(lib);
     return status ? admin_tpm_status(lib, status) : CKR_ARGUMENTS_BAD;
 }
-static ENTRY(TpmStatus, (LATCHKEY_TPM_STATUS *status), (status))
+static ENTRY(TpmStatus, (LATCHKEY_TPM_STATUS * status), (status))
 
-static CK_RV TpmHarden_(CK_UTF8CHAR_PTR old, CK_ULONG old_n, CK_UTF8CHAR_PTR code, CK_ULONG code_n,
-                        CK_ULONG max_tries, CK_ULONG interval, CK_ULONG recovery)
+    static CK_RV
+    TpmHarden_(CK_UTF8CHAR_PTR old, CK_ULONG old_n, CK_UTF8CHAR_PTR code, CK_ULONG code_n,
+               CK_ULONG max_tries, CK_ULONG interval, CK_ULONG recovery)
 {
     LIBRARY(lib);
     if (!entry_readable(old, old_n) || !code || !entry_readable(code, code_n))
@@ -38,7 +39,7 @@ static ENTRY(TpmHarden,
               CK_ULONG max_tries, CK_ULONG interval, CK_ULONG recovery),
              (old, old_n, code, code_n, max_tries, interval, recovery))
 
-static CK_RV TpmUnlock_(CK_UTF8CHAR_PTR code, CK_ULONG code_n)
+    static CK_RV TpmUnlock_(CK_UTF8CHAR_PTR code, CK_ULONG code_n)
 {
     LIBRARY(lib);
     return entry_readable(code, code_n) ? admin_unlock(lib, BYTES(code, code_n))
@@ -46,27 +47,27 @@ static CK_RV TpmUnlock_(CK_UTF8CHAR_PTR code, CK_ULONG code_n)
 }
 static ENTRY(TpmUnlock, (CK_UTF8CHAR_PTR code, CK_ULONG code_n), (code, code_n))
 
-static CK_RV Doctor_(LATCHKEY_FINDING callback, void *context)
+    static CK_RV Doctor_(LATCHKEY_FINDING callback, void *context)
 {
     LIBRARY(lib);
     return callback ? admin_doctor(lib, callback, context) : CKR_ARGUMENTS_BAD;
 }
 static ENTRY(Doctor, (LATCHKEY_FINDING callback, void *context), (callback, context))
 
-static CK_RV NvRemove_(CK_ULONG handle)
+    static CK_RV NvRemove_(CK_ULONG handle)
 {
     LIBRARY(lib);
     return admin_nv_remove(lib, handle);
 }
 static ENTRY(NvRemove, (CK_ULONG handle), (handle))
 
-LATCHKEY_ADMIN admin_list = {
-    .version = {1, 0},
-    .TokenDestroy = TokenDestroy,
-    .TokenStatus = TokenStatus,
-    .TpmStatus = TpmStatus,
-    .TpmHarden = TpmHarden,
-    .TpmUnlock = TpmUnlock,
-    .Doctor = Doctor,
-    .NvRemove = NvRemove,
+    LATCHKEY_ADMIN admin_list = {
+        .version = {1, 0},
+        .TokenDestroy = TokenDestroy,
+        .TokenStatus = TokenStatus,
+        .TpmStatus = TpmStatus,
+        .TpmHarden = TpmHarden,
+        .TpmUnlock = TpmUnlock,
+        .Doctor = Doctor,
+        .NvRemove = NvRemove,
 };

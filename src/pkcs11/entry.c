@@ -10,11 +10,11 @@
 static pthread_mutex_t state = PTHREAD_MUTEX_INITIALIZER; /* guards all below */
 static pthread_cond_t idle = PTHREAD_COND_INITIALIZER;
 static struct library *library;
-static unsigned active;          /* calls under way */
+static unsigned active; /* calls under way */
 static bool finalizing;
-static bool lost_by_fork;        /* a child that may call C_Finalize for what its parent had */
-static bool inherited_valid;     /* the configuration survives the fork: servers lose their */
-static struct config inherited;  /* environment, and files may be out of reach by then */
+static bool lost_by_fork;       /* a child that may call C_Finalize for what its parent had */
+static bool inherited_valid;    /* the configuration survives the fork: servers lose their */
+static struct config inherited; /* environment, and files may be out of reach by then */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 CK_RV entry_trace(const char *name, CK_RV rv)

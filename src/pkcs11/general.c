@@ -163,7 +163,8 @@ static CK_RV C_SeedRandom_(CK_SESSION_HANDLE session, unsigned char *seed, CK_UL
     SESSION(s, session);
     return entry_readable(seed, n) ? CKR_RANDOM_SEED_NOT_SUPPORTED : CKR_ARGUMENTS_BAD;
 }
-ENTRY(C_SeedRandom, (CK_SESSION_HANDLE session, unsigned char *seed, CK_ULONG n), (session, seed, n))
+ENTRY(C_SeedRandom, (CK_SESSION_HANDLE session, unsigned char *seed, CK_ULONG n),
+      (session, seed, n))
 
 static CK_RV C_GenerateRandom_(CK_SESSION_HANDLE session, unsigned char *data, CK_ULONG n)
 {

@@ -91,9 +91,8 @@ ENTRY(C_GenerateKeyPair,
       (session, mechanism, public_template, public_n, private_template, private_n, public_key,
        private_key))
 
-static CK_RV C_DeriveKey_(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism,
-                          CK_OBJECT_HANDLE base, CK_ATTRIBUTE *template, CK_ULONG n,
-                          CK_OBJECT_HANDLE *key)
+static CK_RV C_DeriveKey_(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE base,
+                          CK_ATTRIBUTE *template, CK_ULONG n, CK_OBJECT_HANDLE *key)
 {
     SESSION(s, session);
     if (!mechanism || !entry_template(template, n) || !key)

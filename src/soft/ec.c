@@ -45,6 +45,70 @@ CK_RV soft_key_ec(enum curve c, struct bytes point, struct soft_key **ret)
     return CKR_OK;
 }
 
+/* ---- multiplication ----
+ *
+ * EC_POINT_mul is constant in time for one scalar and one point. But for P-384, which alone has no
+ * code of its own on 64-bit machines, it blinds by RAND_priv_bytes_ex, and that asks the host's
+ * RAND method or engine. So P-384 is multiplied here. */
+
+/* Montgomery's ladder: an addition and a doubling for every bit. The order is added to the scalar,
+ * since its own length may not show; r1 - r0 stays the point. */
+static bool ladder(const EC_GROUP *group, EC_POINT *ret, const EC_POINT *point,
+                   const BIGNUM *scalar, BN_CTX *ctx)
+{
+    BIGNUM *k = BN_CTX_get(ctx);
+    CLEANUP(free_point) EC_POINT *r0 = EC_POINT_dup(point, group);
+    CLEANUP(free_point) EC_POINT *r1 = EC_POINT_new(group);
+    if (!k || !r0 || !r1 || BN_add(k, scalar, EC_GROUP_get0_order(group)) != 1 ||
+        EC_POINT_dbl(group, r1, point, ctx) != 1)
+        return false;
+    EC_POINT *r[2] = {r0, r1};
+    for (int i = BN_num_bits(k) - 2; i >= 0; i--) {
+        int bit = BN_is_bit_set(k, i);
+        if (EC_POINT_add(group, r[!bit], r0, r1, ctx) != 1 ||
+            EC_POINT_dbl(group, r[bit], r[bit], ctx) != 1)
+            return false;
+    }
+    return EC_POINT_copy(ret, r0) == 1;
+}
+
+/* ret = scalar * point */
+static bool multiply_secret(enum curve c, EC_POINT *ret, const EC_POINT *point,
+                            const BIGNUM *scalar, BN_CTX *ctx)
+{
+    const EC_GROUP *group = soft_state.group[c];
+    return c == CURVE_P384 ? ladder(group, ret, point, scalar, ctx)
+                           : EC_POINT_mul(group, ret, NULL, point, scalar, ctx) == 1;
+}
+
+/* Shamir's trick: one doubling for both scalars' bits. */
+static bool double_and_add(const EC_GROUP *group, EC_POINT *ret, const BIGNUM *u1,
+                           const EC_POINT *point, const BIGNUM *u2, BN_CTX *ctx)
+{
+    const EC_POINT *generator = EC_GROUP_get0_generator(group);
+    CLEANUP(free_point) EC_POINT *both = EC_POINT_new(group);
+    if (!both || EC_POINT_add(group, both, generator, point, ctx) != 1 ||
+        EC_POINT_set_to_infinity(group, ret) != 1)
+        return false;
+    const EC_POINT *summands[4] = {NULL, generator, point, both};
+    for (int i = EC_GROUP_order_bits(group) - 1; i >= 0; i--) {
+        const EC_POINT *summand = summands[BN_is_bit_set(u1, i) + 2 * BN_is_bit_set(u2, i)];
+        if (EC_POINT_dbl(group, ret, ret, ctx) != 1 ||
+            (summand && EC_POINT_add(group, ret, ret, summand, ctx) != 1))
+            return false;
+    }
+    return true;
+}
+
+/* ret = u1 * generator + u2 * point */
+static bool multiply_public(enum curve c, EC_POINT *ret, const BIGNUM *u1, const EC_POINT *point,
+                            const BIGNUM *u2, BN_CTX *ctx)
+{
+    const EC_GROUP *group = soft_state.group[c];
+    return c == CURVE_P384 ? double_and_add(group, ret, u1, point, u2, ctx)
+                           : EC_POINT_mul(group, ret, u1, point, u2, ctx) == 1;
+}
+
 /* ---- ECDSA ---- */
 
 /* SEC 1, 4.1.3 step 5: the leftmost bits of the digest, as many as the order has. The orders of
@@ -88,7 +152,8 @@ CK_RV soft_ecdsa_verify(const struct soft_key *k, struct bytes digest, struct by
     if (!in_range(r, order) || !in_range(s, order))
         return CKR_SIGNATURE_INVALID;
     if (!BN_mod_inverse(s, s, order, ctx) || !BN_mod_mul(u1, u1, s, order, ctx) ||
-        !BN_mod_mul(u2, r, s, order, ctx) || EC_POINT_mul(group, point, u1, k->point, u2, ctx) != 1)
+        !BN_mod_mul(u2, r, s, order, ctx) ||
+        !multiply_public(k->curve, point, u1, k->point, u2, ctx))
         return error_openssl("ECDSA verification");
     if (EC_POINT_is_at_infinity(group, point))
         return CKR_SIGNATURE_INVALID;
@@ -97,10 +162,7 @@ CK_RV soft_ecdsa_verify(const struct soft_key *k, struct bytes digest, struct by
     return BN_cmp(x, r) == 0 ? CKR_OK : CKR_SIGNATURE_INVALID;
 }
 
-/* ---- private scalars ----
- *
- * Nothing below takes a time that depends on them: EC_POINT_mul with one scalar and one point does
- * not, as opposed to the two of a verification. */
+/* ---- private scalars ---- */
 
 /* FIPS 186-5, A.2.1 and A.3.1: seed mod (n - 1) + 1. Sixteen bytes more than the order has make
  * the bias negligible. */
@@ -147,9 +209,8 @@ CK_RV soft_ecdh_ephemeral(enum curve c, struct bytes peer, struct buf *ret_point
     TRY(buf_extend(&point, point_size(c), &own));
     TRY(secret_new(&z, curve_field_size(c)));
     TRY(random_scalar(c, d, ctx));
-    if (EC_POINT_mul(group, product, d, NULL, NULL, ctx) != 1 ||
-        !point_encode(c, product, own, ctx) ||
-        EC_POINT_mul(group, product, NULL, other, d, ctx) != 1 ||
+    if (!multiply_secret(c, product, EC_GROUP_get0_generator(group), d, ctx) ||
+        !point_encode(c, product, own, ctx) || !multiply_secret(c, product, other, d, ctx) ||
         EC_POINT_get_affine_coordinates(group, product, x, NULL, ctx) != 1 ||
         BN_bn2binpad(x, z.p, (int)z.n) < 0)
         return error_openssl("ECDH");

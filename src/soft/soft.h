@@ -153,9 +153,7 @@ CK_RV soft_unpad_oaep(enum hash h, enum hash mgf, struct bytes label, struct byt
 
 /* An ephemeral key on c and its ECDH with peer (uncompressed point): Appends own point
  * (04 || X || Y) to ret_point; ret_z is the X coordinate, curve_field_size long.
- * CKR_DOMAIN_PARAMS_INVALID: peer is not on the curve.
- * With P-384 OpenSSL blinds the multiplication with bytes of the host's RAND method: the one place
- * where something of the host's is asked. */
+ * CKR_DOMAIN_PARAMS_INVALID: peer is not on the curve. */
 CK_RV soft_ecdh_ephemeral(enum curve c, struct bytes peer, struct buf *ret_point,
                           struct secret *ret_z);
 /* A P-256 key pair whose private scalar is derived from 48 secret bytes (d = seed mod (n-1) + 1).

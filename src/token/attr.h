@@ -1,5 +1,5 @@
-/* Attributes: a list of values, and the rules of PKCS#11 for each as one table with one interpreter.
- * No state, no locks. */
+/* Attributes: a list of values, and the rules of PKCS#11 for each as one table with one
+ * interpreter. No state, no locks. */
 #ifndef TOKEN_ATTR_H
 #define TOKEN_ATTR_H
 

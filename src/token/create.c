@@ -23,7 +23,7 @@ static CK_RV check_value(struct attrs *a)
     TRY(soft_hash(HASH_SHA1, &value, 1, hash));
     if (attrs_find(a, CKA_CHECK_VALUE)) /* 4.10.2: empty is allowed, a wrong one is not */
         return given.n == 0 || bytes_equal(given, BYTES(hash, 3)) ? CKR_OK
-                                                                   : CKR_ATTRIBUTE_VALUE_INVALID;
+                                                                  : CKR_ATTRIBUTE_VALUE_INVALID;
     return attrs_set(a, CKA_CHECK_VALUE, BYTES(hash, 3));
 }
 
@@ -81,8 +81,9 @@ static CK_RV finish_class(struct object *o)
     case CKO_PUBLIC_KEY:
         return finish_public_key(o);
     default:
-        log_error("C_CreateObject of private and secret keys is not there yet: they are made in the "
-                  "TPM (C_GenerateKeyPair)");
+        log_error(
+            "C_CreateObject of private and secret keys is not there yet: they are made in the "
+            "TPM (C_GenerateKeyPair)");
         return CKR_TEMPLATE_INCONSISTENT;
     }
 }

@@ -69,7 +69,8 @@ static bool examine_store(struct library *lib, const struct report *r)
     if (!store_writable(lib->store))
         NOTE("store-read-only", NULL, "this user can use the store but not change it");
     if (st.st_mode & S_IRWXO)
-        WARNING("store-mode", "chmod o= the file", "%s is open to every user of this machine", path);
+        WARNING("store-mode", "chmod o= the file", "%s is open to every user of this machine",
+                path);
     return true;
 }
 
@@ -99,7 +100,8 @@ static void examine_lockout(const struct tpm_lockout *l, const struct report *r)
                 "%u s; keys that are in use go on working",
                 l->counter, l->interval);
     else if (l->counter)
-        NOTE("lockout", NULL, "%u of %u wrong tries are on the TPM's counter; one is forgiven every %u s",
+        NOTE("lockout", NULL,
+             "%u of %u wrong tries are on the TPM's counter; one is forgiven every %u s",
              l->counter, l->max_tries, l->interval);
     else
         OK("lockout", "no wrong tries on the counter (%u are allowed)", l->max_tries);
@@ -159,7 +161,8 @@ static void examine_token(struct library *lib, CK_SLOT_ID slot, const uint32_t *
         PROBLEM("token-foreign",
                 "on the machine it came from it works; else: latchkey token destroy --force",
                 "token '%.*s' belongs to another TPM, or this one was cleared: its keys cannot be "
-                "used here", n, label);
+                "used here",
+                n, label);
         return;
     }
     examine_seat(lib, &row, false, nv, n_nv, r);
@@ -169,11 +172,13 @@ static void examine_token(struct library *lib, CK_SLOT_ID slot, const uint32_t *
     if (!row.user.nv)
         WARNING("token-sealed", NULL,
                 "token '%.*s' keeps its PINs in sealed objects: an old PIN opens an old copy of "
-                "the store", n, label);
+                "the store",
+                n, label);
     OK("token", "token '%.*s' belongs to this TPM", n, label);
 }
 
-static void examine_orphans(struct library *lib, const uint32_t *nv, size_t n, const struct report *r)
+static void examine_orphans(struct library *lib, const uint32_t *nv, size_t n,
+                            const struct report *r)
 {
     for (size_t i = 0; i < n; i++) {
         bool known = true;
@@ -183,7 +188,8 @@ static void examine_orphans(struct library *lib, const uint32_t *nv, size_t n, c
         snprintf(remedy, sizeof(remedy), "latchkey doctor --remove-index 0x%x --force", nv[i]);
         NOTE("nv-orphan", remedy,
              "NV index 0x%x looks like one of latchkey's but no token of this store names it; it "
-             "may be another user's", nv[i]);
+             "may be another user's",
+             nv[i]);
     }
 }
 

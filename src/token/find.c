@@ -17,7 +17,7 @@ struct search {
     struct store_match match[STORE_COLUMNS];
     struct buf value[STORE_COLUMNS][2];
     size_t n;
-    bool exact; /* the columns decide everything: no object need be decoded */
+    bool exact;          /* the columns decide everything: no object need be decoded */
     bool token, session; /* which kinds to look at */
 };
 

@@ -233,7 +233,7 @@ CK_RV token_init(struct library *lib, CK_SLOT_ID slot, struct bytes pin, const C
         TRY(new_identity(&p.row, slot));
         TRY(carry_out(lib, pin, label, &p));
     }
-    library_keep_caps(lib); /* now that the store exists */
+    library_keep_caps(lib);          /* now that the store exists */
     remove_pending(lib, INTENT_AGE); /* the indices of the token that was replaced */
     return CKR_OK;
 }

@@ -24,15 +24,15 @@ struct object {
     CK_SESSION_HANDLE session; /* the session that a session object goes with */
     uint8_t uid[16];
     bool private_;
-    bool sealed_with_login;    /* a public row whose MAC under S was checked and is right */
+    bool sealed_with_login; /* a public row whose MAC under S was checked and is right */
     struct attrs attrs;
-    struct buf pub, priv;      /* TPM key blobs */
+    struct buf pub, priv; /* TPM key blobs */
     uint32_t parent;
     struct buf parent_name;
     enum store_auth auth;
-    struct secret own_auth;    /* authorization of a session key made without login */
-    struct secret value;       /* CKA_VALUE of a secret key */
-    struct object *next;       /* token.objects: the list of session objects */
+    struct secret own_auth; /* authorization of a session key made without login */
+    struct secret value;    /* CKA_VALUE of a secret key */
+    struct object *next;    /* token.objects: the list of session objects */
 };
 
 struct object *object_ref(struct object *o);
@@ -64,34 +64,34 @@ struct cached {
 struct token {
     struct library *lib;
     CK_SLOT_ID slot;
-    struct token *next;              /* library.registry */
-    unsigned sessions, rw_sessions;  /* library.registry */
+    struct token *next;             /* library.registry */
+    unsigned sessions, rw_sessions; /* library.registry */
 
-    pthread_rwlock_t state;          /* guards from here … */
+    pthread_rwlock_t state; /* guards from here … */
     struct store_token row;
     bool loaded;
-    uint64_t seen;                   /* store generation of row */
+    uint64_t seen; /* store generation of row */
     enum login login;
     struct token_keys keys;
-    uint64_t epoch;                  /* goes up at each login and logout: operations remember it */
-    bool removed;                    /* another process re-initialised or deleted it */
-    bool foreign;                    /* known to belong to another TPM */
-                                     /* … to here */
+    uint64_t epoch; /* goes up at each login and logout: operations remember it */
+    bool removed;   /* another process re-initialised or deleted it */
+    bool foreign;   /* known to belong to another TPM */
+                    /* … to here */
 
-    pthread_mutex_t objects;         /* guards the rest */
+    pthread_mutex_t objects; /* guards the rest */
     struct object *session_objects;
     CK_ULONG next_session_object;
-    struct cached cache[CACHE];      /* direct-mapped by row */
+    struct cached cache[CACHE]; /* direct-mapped by row */
 };
 
 /* ---- the library --------------------------------------------------------------------------- */
 
 struct library {
-    struct config config;            /* constant after library_open */
-    struct store *store;             /* has its own lock */
-    struct tpm *tpm;                 /* has its own lock */
-    pthread_mutex_t registry;        /* guards the rest, and the counts in tokens */
-    struct session **sessions;       /* indexed by the low bits of the handle */
+    struct config config;      /* constant after library_open */
+    struct store *store;       /* has its own lock */
+    struct tpm *tpm;           /* has its own lock */
+    pthread_mutex_t registry;  /* guards the rest, and the counts in tokens */
+    struct session **sessions; /* indexed by the low bits of the handle */
     size_t session_slots;
     CK_ULONG next_serial;
     struct token *tokens;
@@ -181,7 +181,8 @@ CK_RV object_tpm_key(struct token *t, const struct object *o, struct secret *aut
                      struct tpm_key *ret);
 /* The public half of an RSA or EC key object, private ones included. */
 CK_RV object_public(const struct object *o, struct soft_key **ret);
-/* CKA_ALLOWED_MECHANISMS: CKR_MECHANISM_INVALID when the list is there and the mechanism not in it. */
+/* CKA_ALLOWED_MECHANISMS: CKR_MECHANISM_INVALID when the list is there and the mechanism not in it.
+ */
 CK_RV key_mechanism_allowed(const struct object *key, CK_MECHANISM_TYPE type);
 /* C_Login with CKU_CONTEXT_SPECIFIC: for the operation of this session that waits for it. */
 CK_RV op_context_login(struct session *s, struct bytes pin);

@@ -36,8 +36,7 @@ static CK_RV want_rsa(struct library *lib, struct pair *p)
     CK_ULONG bits = attrs_ulong(&p->public_->attrs, CKA_MODULUS_BITS, 0);
     struct bytes e = attrs_bytes(&p->public_->attrs, CKA_PUBLIC_EXPONENT);
     TRY(library_caps(lib, &caps));
-    if (bits < 1024 || bits % 1024 || bits > 32768 ||
-        !(caps.rsa_sizes & (1u << (bits / 1024 - 1))))
+    if (bits < 1024 || bits % 1024 || bits > 32768 || !(caps.rsa_sizes & (1u << (bits / 1024 - 1))))
         return CKR_KEY_SIZE_RANGE;
     p->wanted.modulus_bits = (unsigned)bits;
     p->wanted.exponent = 65537;

@@ -211,10 +211,10 @@ static CK_RV set_auth(struct token *t, bool so, struct bytes old, struct bytes s
     if (old.n)
         TRY(token_pin_auth(&t->row, so, old, &old_auth));
     TRY(token_reset_seed(s, seed));
-    CK_RV rv = old.n ? tpm_seat_change(t->lib->tpm, &parent, &seat, secret_bytes(&old_auth),
-                                       BYTES_OF(seed), secret_bytes(&auth))
-                     : tpm_seat_reset(t->lib->tpm, &parent, &seat, BYTES_OF(seed),
-                                      secret_bytes(&auth));
+    CK_RV rv =
+        old.n ? tpm_seat_change(t->lib->tpm, &parent, &seat, secret_bytes(&old_auth),
+                                BYTES_OF(seed), secret_bytes(&auth))
+              : tpm_seat_reset(t->lib->tpm, &parent, &seat, BYTES_OF(seed), secret_bytes(&auth));
     secret_wipe(seed, sizeof(seed));
     return rv == CKR_TOKEN_NOT_RECOGNIZED ? CKR_DEVICE_ERROR : rv;
 }
@@ -229,8 +229,7 @@ CK_RV session_init_pin(struct session *s, struct bytes pin)
     TRY(set_auth(t, false, NO_BYTES, secret_bytes(&t->keys.s), pin));
     /* a hint for C_GetTokenInfo, written after the fact: a kill in between only loses the hint, and
      * C_InitPIN was not answered then */
-    return t->row.user_pin_set ? CKR_OK
-                               : store_token_set_user_pin(t->lib->store, t->row.id, true);
+    return t->row.user_pin_set ? CKR_OK : store_token_set_user_pin(t->lib->store, t->row.id, true);
 }
 
 CK_RV session_set_pin(struct session *s, struct bytes old_pin, struct bytes new_pin)

@@ -40,8 +40,12 @@ void object_unref(struct object **op)
 /* ---- columns ------------------------------------------------------------------------------- */
 
 const CK_ATTRIBUTE_TYPE object_column_type[STORE_COLUMNS] = {
-    [STORE_CLASS] = CKA_CLASS,     [STORE_KEY_TYPE] = CKA_KEY_TYPE, [STORE_ID] = CKA_ID,
-    [STORE_LABEL] = CKA_LABEL,     [STORE_SUBJECT] = CKA_SUBJECT,   [STORE_ISSUER] = CKA_ISSUER,
+    [STORE_CLASS] = CKA_CLASS,
+    [STORE_KEY_TYPE] = CKA_KEY_TYPE,
+    [STORE_ID] = CKA_ID,
+    [STORE_LABEL] = CKA_LABEL,
+    [STORE_SUBJECT] = CKA_SUBJECT,
+    [STORE_ISSUER] = CKA_ISSUER,
     [STORE_SERIAL] = CKA_SERIAL_NUMBER,
 };
 
@@ -227,7 +231,8 @@ void token_objects_forget(struct token *t, bool private_only)
 {
     pthread_mutex_lock(&t->objects);
     for (int i = 0; i < CACHE; i++)
-        object_unref(&t->cache[i].object); /* public ones too: their MACs count only while logged in */
+        object_unref(
+            &t->cache[i].object); /* public ones too: their MACs count only while logged in */
     struct object **at = &t->session_objects;
     while (*at) {
         struct object *o = *at;

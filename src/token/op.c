@@ -2,18 +2,19 @@
 
 #include <stdlib.h>
 
-/* Operations: their state, the output-length protocol (2.40, 5.2), streaming and hashing. Nowhere else. */
+/* Operations: their state, the output-length protocol (2.40, 5.2), streaming and hashing. Nowhere
+ * else. */
 
 struct op {
     const struct mech *mech;
     struct mech_params params;
-    struct object *key;          /* NULL for digests */
-    struct soft_key *public_;    /* verify, encrypt */
-    struct soft_digest *digest;  /* where the mechanism hashes */
-    struct buf data;             /* what came so far, where it does not */
-    bool updated;                /* multi-part under way */
+    struct object *key;         /* NULL for digests */
+    struct soft_key *public_;   /* verify, encrypt */
+    struct soft_digest *digest; /* where the mechanism hashes */
+    struct buf data;            /* what came so far, where it does not */
+    bool updated;               /* multi-part under way */
     bool always_authenticate, authenticated;
-    uint64_t epoch;              /* the login it was begun under */
+    uint64_t epoch; /* the login it was begun under */
 };
 
 enum { DATA_MAX = 1 << 16 }; /* of a mechanism that does not hash: far beyond any modulus */
@@ -153,8 +154,7 @@ static CK_RV absorb(struct op *op, struct bytes data)
 {
     if (op->digest)
         return soft_digest_update(op->digest, data);
-    return data.n > DATA_MAX - op->data.n ? CKR_DATA_LEN_RANGE
-                                          : buf_bytes_append(&op->data, data);
+    return data.n > DATA_MAX - op->data.n ? CKR_DATA_LEN_RANGE : buf_bytes_append(&op->data, data);
 }
 
 static size_t modulus_bits(const struct object *key)

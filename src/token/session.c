@@ -2,7 +2,8 @@
 
 #include <stdlib.h>
 
-/* A handle is a serial number above, the place in the table below: found at once, never given twice. */
+/* A handle is a serial number above, the place in the table below: found at once, never given
+ * twice. */
 enum { PLACE_BITS = 20, PLACES = 1 << PLACE_BITS };
 
 /* ---- the table (library.registry held) ------------------------------------------------------ */

@@ -86,7 +86,8 @@ CK_RV slot_info(struct library *lib, CK_SLOT_ID slot, CK_SLOT_INFO *ret)
 }
 
 /* What the TPM's counters say of a PIN (design: LOCKED, FINAL_TRY, COUNT_LOW). */
-static CK_FLAGS pin_flags(const struct tpm_lockout *l, CK_FLAGS low, CK_FLAGS final, CK_FLAGS locked)
+static CK_FLAGS pin_flags(const struct tpm_lockout *l, CK_FLAGS low, CK_FLAGS final,
+                          CK_FLAGS locked)
 {
     CK_FLAGS flags = l->counter > 0 ? low : 0;
     if (l->in_lockout || l->counter >= l->max_tries)

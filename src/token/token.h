@@ -80,7 +80,8 @@ CK_RV session_derive(struct session *s, const CK_MECHANISM *mechanism, CK_OBJECT
 
 enum op_kind { OP_DIGEST, OP_SIGN, OP_VERIFY, OP_ENCRYPT, OP_DECRYPT, OP_KINDS };
 
-/* mechanism NULL: ends the active operation (3.0, 5.12.1 and its like). key is not used by digests. */
+/* mechanism NULL: ends the active operation (3.0, 5.12.1 and its like). key is not used by digests.
+ */
 CK_RV op_init(struct session *s, enum op_kind kind, const CK_MECHANISM *mechanism,
               CK_OBJECT_HANDLE key);
 /* The one-part call: data in, result out. out NULL asks for the length (2.40, 5.2). */

@@ -127,11 +127,10 @@ static CK_RV rsa_sizes(struct tpm *t, uint32_t *ret)
 {
     uint32_t bits = 0;
     for (uint32_t i = 0; i < 4; i++) {
-        TPMT_PUBLIC_PARMS parms = {
-            .type = TPM2_ALG_RSA,
-            .parameters.rsaDetail = {.symmetric.algorithm = TPM2_ALG_NULL,
-                                     .scheme.scheme = TPM2_ALG_NULL,
-                                     .keyBits = (uint16_t)(1024 * (i + 1))}};
+        TPMT_PUBLIC_PARMS parms = {.type = TPM2_ALG_RSA,
+                                   .parameters.rsaDetail = {.symmetric.algorithm = TPM2_ALG_NULL,
+                                                            .scheme.scheme = TPM2_ALG_NULL,
+                                                            .keyBits = (uint16_t)(1024 * (i + 1))}};
         COMMAND(c, TestParms, .repeatable = true);
         PUT(&c, TPMT_PUBLIC_PARMS, &parms);
         TRY(cmd_send(t, &c));

@@ -167,12 +167,14 @@ static CK_RV command_hash(const struct cmd *c, struct bytes params, uint8_t *ret
 static CK_RV command_hmac(const struct cmd *c, unsigned i, const uint8_t *cp_hash, uint8_t *ret)
 {
     const struct session *s = c->auth[i].session;
-    CLEANUP(wipe_key) struct hmac_key key = session_hmac_key(s, i < c->auth_handles ? c->auth[i].value : NO_BYTES);
+    CLEANUP(wipe_key)
+    struct hmac_key key = session_hmac_key(s, i < c->auth_handles ? c->auth[i].value : NO_BYTES);
     uint8_t attributes = session_attributes(c, s);
-    /* part 1, 19.6.5: the first session's HMAC covers the nonces of the other sessions that encrypt */
+    /* part 1, 19.6.5: the first session's HMAC covers the nonces of the other sessions that encrypt
+     */
     bool other_in = i == 0 && c->encrypt_in && c->encrypt_in != s;
-    bool other_out = i == 0 && c->encrypt_out && c->encrypt_out != s &&
-                     c->encrypt_out != c->encrypt_in;
+    bool other_out =
+        i == 0 && c->encrypt_out && c->encrypt_out != s && c->encrypt_out != c->encrypt_in;
     return soft_hmac(HASH_SHA256, BYTES(key.p, key.n),
                      (struct bytes[]){BYTES(cp_hash, 32), BYTES_OF(s->nonce_caller),
                                       BYTES_OF(s->nonce_tpm),
@@ -257,9 +259,11 @@ static CK_RV check_session(struct tpm *t, struct cmd *c, unsigned i, const uint8
     if (nonce.n != NONCE)
         return nonsense(c);
     memcpy(s->nonce_tpm, nonce.p, NONCE);
-    /* part 1, 19.6.5: where a command changes the authValue, its answer is keyed with the new one */
+    /* part 1, 19.6.5: where a command changes the authValue, its answer is keyed with the new one
+     */
     struct bytes value = c->auth[i].new_value.n ? c->auth[i].new_value : c->auth[i].value;
-    CLEANUP(wipe_key) struct hmac_key key = session_hmac_key(s, i < c->auth_handles ? value : NO_BYTES);
+    CLEANUP(wipe_key)
+    struct hmac_key key = session_hmac_key(s, i < c->auth_handles ? value : NO_BYTES);
     if (key.n == 0 && hmac.n == 0)
         return CKR_OK; /* a policy session without key proves nothing and hides nothing */
     TRY(soft_hmac(HASH_SHA256, BYTES(key.p, key.n),
@@ -340,9 +344,9 @@ static const struct {
     TSS2_RC rc;
     unsigned patience, pause;
 } again[] = {
-    {TPM2_RC_RETRY, 20000, 1},      {TPM2_RC_YIELDED, 20000, 1},
-    {TPM2_RC_TESTING, 20000, 20},   {TPM2_RC_NV_RATE, 20000, 50},
-    {TPM2_RC_CONTEXT_GAP, 2000, 20}, {TPM2_RC_SESSION_MEMORY, 2000, 20},
+    {TPM2_RC_RETRY, 20000, 1},           {TPM2_RC_YIELDED, 20000, 1},
+    {TPM2_RC_TESTING, 20000, 20},        {TPM2_RC_NV_RATE, 20000, 50},
+    {TPM2_RC_CONTEXT_GAP, 2000, 20},     {TPM2_RC_SESSION_MEMORY, 2000, 20},
     {TPM2_RC_SESSION_HANDLES, 2000, 20},
 };
 

@@ -55,6 +55,16 @@ struct resident {
     uint64_t used; /* LRU clock */
 };
 
+/* A key that had to make room: the second time it goes its context is saved, so that it comes back
+ * by ContextLoad, which hardware does several times faster than Load. */
+struct saved {
+    uint8_t name[NAME_MAX_SIZE];
+    size_t name_n;      /* 0: free */
+    struct buf context; /* TPMS_CONTEXT, marshalled; empty: it went once */
+    uint64_t used;
+};
+enum { SAVED_KEYS = 16 };
+
 struct tpm {
     pthread_mutex_t mutex; /* guards everything below; a leaf */
     const struct config *config;
@@ -67,6 +77,7 @@ struct tpm {
     uint8_t id[16];
     bool id_made;
     struct resident key[RESIDENT_KEYS];
+    struct saved saved[SAVED_KEYS];
     struct session session; /* for key use; bare TPM only */
     TPM2_HANDLE extra[4];   /* what this call loaded besides; flushed at its end */
     uint64_t clock;
@@ -157,13 +168,15 @@ CK_RV session_start(struct tpm *t, const struct tpm_parent *parent, TPM2_SE type
                     struct session *ret);
 /* Ends it with a FlushContext, if it is still there. */
 void session_end(struct tpm *t, struct session *s);
-/* The parent's handle: persistent, or the transient primary made now (flushed when the call ends). */
+/* The parent's handle: persistent, or the transient primary made now (flushed when the call ends).
+ */
 CK_RV parent_handle(struct tpm *t, const struct tpm_parent *parent, TPM2_HANDLE *ret);
 /* Loads an object under the parent for the length of this call. */
 CK_RV load_object(struct tpm *t, const struct tpm_parent *parent, struct bytes pub,
                   struct bytes priv, TPM2_HANDLE *ret);
 void flush_handle(struct tpm *t, TPM2_HANDLE handle);
-/* Remember a handle to be flushed when the call ends; forget it (it ended, or stays); flush it now. */
+/* Remember a handle to be flushed when the call ends; forget it (it ended, or stays); flush it now.
+ */
 void extra_add(struct tpm *t, TPM2_HANDLE handle);
 void extra_forget(struct tpm *t, TPM2_HANDLE handle);
 void extra_flush(struct tpm *t, TPM2_HANDLE handle);
@@ -171,6 +184,7 @@ void extra_flush(struct tpm *t, TPM2_HANDLE handle);
 CK_RV key_use(struct tpm *t, const struct tpm_key *key, struct cmd *c);
 void residents_forget(struct tpm *t); /* without a command: the handles mean nothing any more */
 void residents_flush(struct tpm *t);
+void saved_free(struct tpm *t);
 
 /* The owner authorization from owner-auth-file, read once; empty without one. */
 CK_RV owner_auth(struct tpm *t, struct bytes *ret);

@@ -23,10 +23,10 @@ static TPM2B_PUBLIC key_template(TPMI_ALG_PUBLIC type)
     return (TPM2B_PUBLIC){
         .publicArea = {.type = type,
                        .nameAlg = TPM2_ALG_SHA256,
-                       .objectAttributes =
-                           TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT |
-                           TPMA_OBJECT_SENSITIVEDATAORIGIN | TPMA_OBJECT_USERWITHAUTH |
-                           TPMA_OBJECT_NODA | TPMA_OBJECT_DECRYPT | TPMA_OBJECT_SIGN_ENCRYPT}};
+                       .objectAttributes = TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT |
+                                           TPMA_OBJECT_SENSITIVEDATAORIGIN |
+                                           TPMA_OBJECT_USERWITHAUTH | TPMA_OBJECT_NODA |
+                                           TPMA_OBJECT_DECRYPT | TPMA_OBJECT_SIGN_ENCRYPT}};
 }
 
 static CK_RV append_2b(struct buf *b, struct bytes content)
@@ -43,7 +43,8 @@ static CK_RV create(struct tpm *t, const struct tpm_parent *parent, struct bytes
     TPM2B_SENSITIVE_CREATE sensitive = {0};
     COMMAND(c, Create, .handles = 1, .auth_handles = 1, .auths = 1);
     c.handle[0].name = parent->name;
-    TRY(session_start(t, parent, TPM2_SE_HMAC, &s)); /* salted: the parent's authorization is empty */
+    TRY(session_start(t, parent, TPM2_SE_HMAC,
+                      &s)); /* salted: the parent's authorization is empty */
     TRY(parent_handle(t, parent, &c.handle[0].handle));
     s.keep = false;
     c.auth[0].session = c.encrypt_in = &s;
@@ -85,7 +86,8 @@ static CK_RV read_rsa(struct tpm_key_made *k)
     while (be[skip] == 0)
         skip++;
     TRY(buf_append(&k->exponent, be + skip, sizeof(be) - skip));
-    return buf_append(&k->modulus, pub.publicArea.unique.rsa.buffer, pub.publicArea.unique.rsa.size);
+    return buf_append(&k->modulus, pub.publicArea.unique.rsa.buffer,
+                      pub.publicArea.unique.rsa.size);
 }
 
 CK_RV tpm_make_rsa(struct tpm *t, const struct tpm_parent *parent, struct bytes auth, unsigned bits,
@@ -199,7 +201,8 @@ static CK_RV take_number(struct cmd *c, uint8_t *ret, size_t n)
 CK_RV tpm_ecdsa(struct tpm *t, const struct tpm_key *key, enum curve curve, struct bytes digest,
                 uint8_t *ret)
 {
-    static const TPMT_TK_HASHCHECK no_ticket = {.tag = TPM2_ST_HASHCHECK, .hierarchy = TPM2_RH_NULL};
+    static const TPMT_TK_HASHCHECK no_ticket = {.tag = TPM2_ST_HASHCHECK,
+                                                .hierarchy = TPM2_RH_NULL};
     uint8_t padded[64];
     size_t padded_n;
     uint16_t algorithm, hash;

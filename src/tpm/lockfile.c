@@ -153,8 +153,8 @@ static CK_RV wait_for_lock(struct lock_file *l, unsigned timeout)
 static bool still_there(const struct lock_file *l)
 {
     struct stat ours, theirs;
-    return fstat(l->fd, &ours) == 0 && stat(l->path, &theirs) == 0 && ours.st_ino == theirs.st_ino &&
-           ours.st_dev == theirs.st_dev;
+    return fstat(l->fd, &ours) == 0 && stat(l->path, &theirs) == 0 &&
+           ours.st_ino == theirs.st_ino && ours.st_dev == theirs.st_dev;
 }
 
 CK_RV lock_file_take(struct lock_file *l, unsigned timeout, struct lock_record *ret)

@@ -73,21 +73,21 @@ CK_RV owner_auth(struct tpm *t, struct bytes *ret)
 /* The TCG's ECC P-256 SRK template: the same seed gives the same key each time. */
 static void srk_template(TPM2B_PUBLIC *ret)
 {
-    *ret = (TPM2B_PUBLIC){
-        .publicArea = {
-            .type = TPM2_ALG_ECC,
-            .nameAlg = TPM2_ALG_SHA256,
-            .objectAttributes = TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT |
-                                TPMA_OBJECT_SENSITIVEDATAORIGIN | TPMA_OBJECT_USERWITHAUTH |
-                                TPMA_OBJECT_NODA | TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_DECRYPT,
-            .parameters.eccDetail = {.symmetric = {.algorithm = TPM2_ALG_AES,
-                                                   .keyBits.aes = 128,
-                                                   .mode.aes = TPM2_ALG_CFB},
-                                     .scheme.scheme = TPM2_ALG_NULL,
-                                     .curveID = TPM2_ECC_NIST_P256,
-                                     .kdf.scheme = TPM2_ALG_NULL},
-            .unique.ecc = {.x.size = 32, .y.size = 32},
-        }};
+    *ret = (TPM2B_PUBLIC){.publicArea = {
+                              .type = TPM2_ALG_ECC,
+                              .nameAlg = TPM2_ALG_SHA256,
+                              .objectAttributes = TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT |
+                                                  TPMA_OBJECT_SENSITIVEDATAORIGIN |
+                                                  TPMA_OBJECT_USERWITHAUTH | TPMA_OBJECT_NODA |
+                                                  TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_DECRYPT,
+                              .parameters.eccDetail = {.symmetric = {.algorithm = TPM2_ALG_AES,
+                                                                     .keyBits.aes = 128,
+                                                                     .mode.aes = TPM2_ALG_CFB},
+                                                       .scheme.scheme = TPM2_ALG_NULL,
+                                                       .curveID = TPM2_ECC_NIST_P256,
+                                                       .kdf.scheme = TPM2_ALG_NULL},
+                              .unique.ecc = {.x.size = 32, .y.size = 32},
+                          }};
 }
 
 static CK_RV create_primary(struct tpm *t, TPM2_HANDLE *ret, struct tpm_parent_owned *ret_parent)
@@ -163,8 +163,8 @@ static bool storage_key(const TPMT_PUBLIC *p)
     return (p->objectAttributes & want) == want &&
            !(p->objectAttributes & TPMA_OBJECT_SIGN_ENCRYPT) &&
            (p->nameAlg == TPM2_ALG_SHA256 || p->nameAlg == TPM2_ALG_SHA384) &&
-           (p->type == TPM2_ALG_RSA || (p->type == TPM2_ALG_ECC &&
-                                        (p->parameters.eccDetail.curveID == TPM2_ECC_NIST_P256 ||
+           (p->type == TPM2_ALG_RSA ||
+            (p->type == TPM2_ALG_ECC && (p->parameters.eccDetail.curveID == TPM2_ECC_NIST_P256 ||
                                          p->parameters.eccDetail.curveID == TPM2_ECC_NIST_P384)));
 }
 
@@ -188,8 +188,8 @@ static CK_RV read_parent(struct tpm *t, TPM2_HANDLE handle, struct tpm_parent_ow
 static CK_RV make_persistent(struct tpm *t, TPM2_HANDLE object, const struct tpm_parent_owned *p)
 {
     struct session s = {0};
-    const struct tpm_parent self = {.handle = object, .pub = buf_bytes(&p->pub),
-                                    .name = buf_bytes(&p->name)};
+    const struct tpm_parent self = {
+        .handle = object, .pub = buf_bytes(&p->pub), .name = buf_bytes(&p->name)};
     COMMAND(c, EvictControl, .handles = 2, .auth_handles = 1, .auths = 1);
     c.handle[0].handle = TPM2_RH_OWNER;
     c.handle[1] = (struct cmd_handle){object, buf_bytes(&p->name)};

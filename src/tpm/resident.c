@@ -51,6 +51,72 @@ static void evict(struct tpm *t, struct resident *r)
     *r = (struct resident){0};
 }
 
+/* ---- saved contexts ------------------------------------------------------------------------ */
+
+static struct saved *saved_find(struct tpm *t, struct bytes name)
+{
+    for (size_t i = 0; i < SAVED_KEYS; i++)
+        if (t->saved[i].name_n && bytes_equal(BYTES(t->saved[i].name, t->saved[i].name_n), name))
+            return &t->saved[i];
+    return NULL;
+}
+
+static struct saved *saved_new(struct tpm *t, struct bytes name)
+{
+    struct saved *s = &t->saved[0];
+    for (size_t i = 1; i < SAVED_KEYS; i++)
+        if (t->saved[i].used < s->used)
+            s = &t->saved[i];
+    buf_free(&s->context);
+    memcpy(s->name, name.p, name.n);
+    s->name_n = name.n;
+    return s;
+}
+
+static void save_context(struct tpm *t, const struct resident *r, struct saved *s)
+{
+    COMMAND(c, ContextSave, .handles = 1);
+    c.handle[0].handle = r->handle;
+    if (cmd_send(t, &c) == CKR_OK && c.rc == TPM2_RC_SUCCESS)
+        buf_set(&s->context, BYTES(c.answer, c.answer_n));
+}
+
+/* Another key needs the slot. */
+static void make_room(struct tpm *t, struct resident *r)
+{
+    if (!r->handle)
+        return;
+    struct bytes name = BYTES(r->name, r->name_n);
+    struct saved *s = saved_find(t, name);
+    if (!s)
+        s = saved_new(t, name);
+    else if (!s->context.n)
+        save_context(t, r, s);
+    s->used = ++t->clock;
+    evict(t, r);
+}
+
+/* 0: it was not saved, or the TPM does not take it any more (a reset). */
+static TPM2_HANDLE load_context(struct tpm *t, struct bytes name)
+{
+    struct saved *s = saved_find(t, name);
+    if (!s || !s->context.n)
+        return 0;
+    COMMAND(c, ContextLoad, .makes_handle = true, .repeatable = true);
+    cmd_put_raw(&c, buf_bytes(&s->context));
+    if (cmd_send(t, &c) == CKR_OK && c.rc == TPM2_RC_SUCCESS)
+        return c.made;
+    buf_free(&s->context);
+    return 0;
+}
+
+void saved_free(struct tpm *t)
+{
+    for (size_t i = 0; i < SAVED_KEYS; i++)
+        buf_free(&t->saved[i].context);
+    memset(t->saved, 0, sizeof(t->saved));
+}
+
 void residents_flush(struct tpm *t)
 {
     for (size_t i = 0; i < RESIDENT_KEYS; i++)
@@ -116,10 +182,11 @@ static CK_RV key_load(struct tpm *t, const struct tpm_key *key, struct bytes nam
 {
     struct resident *r = find(t, name);
     if (!r) {
-        TPM2_HANDLE handle;
         r = oldest(t);
-        evict(t, r);
-        TRY(load_object(t, &key->parent, key->pub, key->priv, &handle));
+        make_room(t, r);
+        TPM2_HANDLE handle = load_context(t, name);
+        if (!handle)
+            TRY(load_object(t, &key->parent, key->pub, key->priv, &handle));
         *r = (struct resident){.handle = handle, .name_n = name.n};
         memcpy(r->name, name.p, name.n);
     }

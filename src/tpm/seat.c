@@ -34,7 +34,8 @@ static struct bytes be32(uint32_t v, uint8_t *room)
     return BYTES(room, 4);
 }
 
-static CK_RV signing_key(struct bytes seed, TPM2B_PUBLIC *ret, uint8_t *ret_name, size_t *ret_name_n)
+static CK_RV signing_key(struct bytes seed, TPM2B_PUBLIC *ret, uint8_t *ret_name,
+                         size_t *ret_name_n)
 {
     uint8_t point[65], raw[sizeof(TPM2B_PUBLIC)];
     size_t n = 0;
@@ -62,10 +63,10 @@ static CK_RV make_policy(struct bytes seed, struct policy *ret)
     size_t name_n;
     TRY(signing_key(seed, &ret->key, name, &name_n));
     /* part 3, 23.3.1: PolicyUpdate hashes the Name, then policyRef (empty) in a second round */
-    TRY(soft_hash(HASH_SHA256,
-                  (struct bytes[]){BYTES_OF(zero), be32(TPM2_CC_PolicySigned, a),
-                                   BYTES(name, name_n)},
-                  3, d));
+    TRY(soft_hash(
+        HASH_SHA256,
+        (struct bytes[]){BYTES_OF(zero), be32(TPM2_CC_PolicySigned, a), BYTES(name, name_n)}, 3,
+        d));
     TRY(soft_hash(HASH_SHA256, (struct bytes[]){BYTES_OF(d)}, 1, d));
     TRY(soft_hash(HASH_SHA256,
                   (struct bytes[]){BYTES_OF(d), be32(TPM2_CC_PolicyCommandCode, a),
@@ -81,13 +82,13 @@ static CK_RV make_policy(struct bytes seed, struct policy *ret)
 
 static void index_public(uint32_t nv, bool no_da, const struct policy *policy, TPM2B_NV_PUBLIC *ret)
 {
-    *ret = (TPM2B_NV_PUBLIC){
-        .nvPublic = {.nvIndex = nv,
-                     .nameAlg = TPM2_ALG_SHA256,
-                     .attributes = TPMA_NV_AUTHREAD | TPMA_NV_AUTHWRITE | TPMA_NV_WRITEDEFINE |
-                                   (no_da ? TPMA_NV_NO_DA : 0),
-                     .authPolicy.size = sizeof(policy->digest),
-                     .dataSize = TPM_SECRET}};
+    *ret = (TPM2B_NV_PUBLIC){.nvPublic = {.nvIndex = nv,
+                                          .nameAlg = TPM2_ALG_SHA256,
+                                          .attributes = TPMA_NV_AUTHREAD | TPMA_NV_AUTHWRITE |
+                                                        TPMA_NV_WRITEDEFINE |
+                                                        (no_da ? TPMA_NV_NO_DA : 0),
+                                          .authPolicy.size = sizeof(policy->digest),
+                                          .dataSize = TPM_SECRET}};
     memcpy(ret->nvPublic.authPolicy.buffer, policy->digest, sizeof(policy->digest));
 }
 
@@ -438,15 +439,14 @@ static CK_RV policy_signed(struct tpm *t, const struct session *s, const struct 
                            struct bytes seed)
 {
     static const uint8_t no_expiration[4];
-    TPMT_SIGNATURE signature = {.sigAlg = TPM2_ALG_ECDSA,
-                                .signature.ecdsa = {.hash = TPM2_ALG_SHA256,
-                                                    .signatureR.size = 32,
-                                                    .signatureS.size = 32}};
+    TPMT_SIGNATURE signature = {
+        .sigAlg = TPM2_ALG_ECDSA,
+        .signature.ecdsa = {.hash = TPM2_ALG_SHA256, .signatureR.size = 32, .signatureS.size = 32}};
     uint8_t a_hash[32], rs[64];
     TPM2_HANDLE key;
     /* part 3, 23.3.1: aHash = H(nonceTPM || expiration || cpHashA || policyRef) */
-    TRY(soft_hash(HASH_SHA256,
-                  (struct bytes[]){BYTES_OF(s->nonce_tpm), BYTES_OF(no_expiration)}, 2, a_hash));
+    TRY(soft_hash(HASH_SHA256, (struct bytes[]){BYTES_OF(s->nonce_tpm), BYTES_OF(no_expiration)}, 2,
+                  a_hash));
     TRY(soft_p256_sign_with_seed(seed, BYTES_OF(a_hash), rs));
     memcpy(signature.signature.ecdsa.signatureR.buffer, rs, 32);
     memcpy(signature.signature.ecdsa.signatureS.buffer, rs + 32, 32);
@@ -478,8 +478,8 @@ static CK_RV nv_change_auth(struct tpm *t, const struct tpm_seat *seat, struct s
     return cmd_exec(t, &c, ERROR_TPM_LOGIN);
 }
 
-/* auth given: by the branch of the old PIN; else by the signed one. PolicyOR wants the digests of both
- * branches, and the signed one's follows from the seed. */
+/* auth given: by the branch of the old PIN; else by the signed one. PolicyOR wants the digests of
+ * both branches, and the signed one's follows from the seed. */
 static CK_RV change(struct tpm *t, const struct tpm_parent *parent, const struct tpm_seat *seat,
                     struct bytes auth, struct bytes seed, struct bytes new_auth)
 {

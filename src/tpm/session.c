@@ -1,8 +1,10 @@
 #include "internal.h"
 
-static const uint8_t secret_label[] = "SECRET"; /* with its NUL, as OAEP wants it (part 1, B.10.2) */
+static const uint8_t secret_label[] =
+    "SECRET"; /* with its NUL, as OAEP wants it (part 1, B.10.2) */
 
-static CK_RV ecc_salt(const TPMT_PUBLIC *key, enum hash h, struct buf *encrypted, struct secret *salt)
+static CK_RV ecc_salt(const TPMT_PUBLIC *key, enum hash h, struct buf *encrypted,
+                      struct secret *salt)
 {
     const TPMS_ECC_POINT *p = &key->unique.ecc;
     enum curve curve = key->parameters.eccDetail.curveID == TPM2_ECC_NIST_P256   ? CURVE_P256
@@ -27,7 +29,8 @@ static CK_RV ecc_salt(const TPMT_PUBLIC *key, enum hash h, struct buf *encrypted
                      (uint32_t)(8 * hash_size(h)), salt->p);
 }
 
-static CK_RV rsa_salt(const TPMT_PUBLIC *key, enum hash h, struct buf *encrypted, struct secret *salt)
+static CK_RV rsa_salt(const TPMT_PUBLIC *key, enum hash h, struct buf *encrypted,
+                      struct secret *salt)
 {
     uint32_t e = key->parameters.rsaDetail.exponent ? key->parameters.rsaDetail.exponent : 65537;
     uint8_t exponent[4] = {(uint8_t)(e >> 24), (uint8_t)(e >> 16), (uint8_t)(e >> 8), (uint8_t)e};

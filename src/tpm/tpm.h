@@ -24,16 +24,17 @@ enum { TPM_AUTH = 32, TPM_SECRET = 32 };
 CK_RV tpm_new(const struct config *config, struct tpm **ret);
 /* Flushes what is resident and disconnects. */
 void tpm_free(struct tpm **t);
-/* In a forked child: closes descriptors, sends no byte, frees nothing that the parent's TCTI owns. */
+/* In a forked child: closes descriptors, sends no byte, frees nothing that the parent's TCTI owns.
+ */
 void tpm_abandon(struct tpm **t);
 
 /* ---- what it is ---------------------------------------------------------------------------- */
 
 /* What the mechanism table asks of a TPM; a plain value, kept with the store as bytes. */
 struct tpm_caps {
-    uint32_t rsa_sizes;  /* bit i: 1024 * (i + 1) bits */
-    uint32_t curves;     /* bit i: enum curve i */
-    uint32_t hashes;     /* bit i: enum hash i (for signatures by TPM2_Sign) */
+    uint32_t rsa_sizes;   /* bit i: 1024 * (i + 1) bits */
+    uint32_t curves;      /* bit i: enum curve i */
+    uint32_t hashes;      /* bit i: enum hash i (for signatures by TPM2_Sign) */
     char manufacturer[5]; /* four characters of TPM_PT_MANUFACTURER */
     uint32_t firmware[2];
 };
@@ -123,8 +124,8 @@ CK_RV tpm_seat_seal(struct tpm *t, const struct tpm_parent *parent, bool no_da, 
  * CKR_TOKEN_NOT_RECOGNIZED: the index is gone, or another's, or the parent is another TPM's. */
 CK_RV tpm_seat_open(struct tpm *t, const struct tpm_parent *parent, const struct tpm_seat *seat,
                     struct bytes auth, struct secret *ret);
-/* Another auth for an NV seat, by the old one: dead at once, with every copy of the store. (A sealed
- * seat is sealed anew with tpm_seat_seal.) */
+/* Another auth for an NV seat, by the old one: dead at once, with every copy of the store. (A
+ * sealed seat is sealed anew with tpm_seat_seal.) */
 CK_RV tpm_seat_change(struct tpm *t, const struct tpm_parent *parent, const struct tpm_seat *seat,
                       struct bytes auth, struct bytes reset_seed, struct bytes new_auth);
 /* Another auth for an NV seat by the signed branch, without the old one, also during a lockout. */
@@ -161,7 +162,8 @@ CK_RV tpm_make_ec(struct tpm *t, const struct tpm_parent *parent, struct bytes a
 
 /* in^d mod n by TPM2_RSA_Decrypt without scheme; in and ret are as long as the modulus.
  * CKR_DATA_INVALID: in is not below the modulus. */
-CK_RV tpm_rsa_private(struct tpm *t, const struct tpm_key *key, struct bytes in, struct secret *ret);
+CK_RV tpm_rsa_private(struct tpm *t, const struct tpm_key *key, struct bytes in,
+                      struct secret *ret);
 /* ECDSA of a digest already cut to the order's length; ret: r || s, 2 * curve_field_size(c). */
 CK_RV tpm_ecdsa(struct tpm *t, const struct tpm_key *key, enum curve c, struct bytes digest,
                 uint8_t *ret);

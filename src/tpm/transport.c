@@ -225,6 +225,7 @@ void tpm_free(struct tpm **tp)
     transport_close(t);
     if (t->lock.fd >= 0)
         close(t->lock.fd);
+    saved_free(t);
     secret_free(&t->owner_auth);
     pthread_mutex_destroy(&t->mutex);
     secret_wipe(t, sizeof(*t));

@@ -18,14 +18,18 @@ found ok module
 found warning p11-kit
 found warning lockout-auth
 
-# its own remedy mends the p11-kit warning
+# its own remedy mends the p11-kit warning; root's would write into /etc
 remedy=$(python3 -c 'import json
 print([f["remedy"] for f in json.load(open("out")) if f["id"] == "p11-kit"][0])')
-bash -c "$remedy" || fails 'the remedy does not run'
-succeeds lk doctor --json
-found ok p11-kit
-p11-kit list-modules >out
-prints 'latchkey'
+if [ "$(id -u)" = 0 ]; then
+    same "${remedy%% &&*}" 'mkdir -p /etc/pkcs11/modules'
+else
+    bash -c "$remedy" || fails 'the remedy does not run'
+    succeeds lk doctor --json
+    found ok p11-kit
+    p11-kit list-modules >out
+    prints 'latchkey'
+fi
 
 succeeds lk tpm harden --recovery-file code
 succeeds lk doctor --json
@@ -52,7 +56,7 @@ unset LATCHKEY_TCTI
 rm -rf "$LATCHKEY_STORE"
 succeeds lk tpm simulate start
 succeeds lk doctor --json
-found warning simulator
+found ok simulator
 kill "$(cat "$LATCHKEY_STORE/swtpm/pid")"
 until ! "$COMMAND" tpm simulate status >out; do sleep 0.05; done
 exits 1 lk doctor --json

@@ -33,12 +33,12 @@ tpm2() { # TOOL ARGUMENTS...: one of tpm2-tools on this test's TPM
 start_tpm() { # many tries before lockout: tests of the lockout set their own number
     mkdir -p "$DIR/tpm"
     swtpm socket --tpm2 --server "type=unixio,path=$DIR/tpm.sock" \
-        --ctrl "type=unixio,path=$DIR/tpm.ctrl" --tpmstate "dir=$DIR/tpm" \
+        --ctrl "type=unixio,path=$DIR/tpm.sock.ctrl" --tpmstate "dir=$DIR/tpm" \
         --flags not-need-init,startup-clear >"$DIR/tpm.log" 2>&1 &
     SWTPM_PID=$!
     local i
     for ((i = 0; i < 100; i++)); do
-        [ -S "$DIR/tpm.sock" ] && [ -S "$DIR/tpm.ctrl" ] && break
+        [ -S "$DIR/tpm.sock" ] && [ -S "$DIR/tpm.sock.ctrl" ] && break
         sleep 0.05
     done
     export LATCHKEY_TCTI=swtpm:path=$DIR/tpm.sock
@@ -52,7 +52,7 @@ stop_tpm() {
     kill "$SWTPM_PID"
     wait "$SWTPM_PID" 2>/dev/null
     SWTPM_PID=
-    rm -f "$DIR/tpm.sock" "$DIR/tpm.ctrl"
+    rm -f "$DIR/tpm.sock" "$DIR/tpm.sock.ctrl"
 }
 
 use_softhsm() {

@@ -144,6 +144,64 @@ static void refuses_numbers_out_of_range(void **state)
     }
 }
 
+/* A pair with a private key of one's own choice. */
+static struct pair pair_from_scalar(enum curve c, const BIGNUM *d)
+{
+    struct pair p = {0};
+    uint8_t scalar[66];
+    EC_GROUP *group = EC_GROUP_new_by_curve_name(EC_curve_nist2nid(curve_name(c)));
+    EC_POINT *point = EC_POINT_new(group);
+    assert_true(EC_POINT_mul(group, point, d, NULL, NULL, NULL));
+    p.point_n = EC_POINT_point2oct(group, point, POINT_CONVERSION_UNCOMPRESSED, p.point,
+                                   sizeof(p.point), NULL);
+    EC_POINT_free(point);
+    EC_GROUP_free(group);
+    BN_bn2nativepad(d, scalar, (int)curve_field_size(c));
+    OSSL_PARAM parameters[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME,
+                                         (char *)(uintptr_t)curve_name(c), 0),
+        OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, p.point, p.point_n),
+        OSSL_PARAM_construct_BN(OSSL_PKEY_PARAM_PRIV_KEY, scalar, curve_field_size(c)),
+        OSSL_PARAM_END};
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
+    assert_int_equal(EVP_PKEY_fromdata_init(ctx), 1);
+    assert_int_equal(EVP_PKEY_fromdata(ctx, &p.evp, EVP_PKEY_KEYPAIR, parameters), 1);
+    EVP_PKEY_CTX_free(ctx);
+    assert_ok(soft_key_ec(c, BYTES(p.point, p.point_n), &p.ours));
+    return p;
+}
+
+/* Private keys 1, 2 and n - 1, where sums of points double or vanish; a digest of zeros, too. */
+static void extreme_keys(void **state)
+{
+    (void)state;
+    uint8_t digests[2][HASH_MAX] = {{0}}, sig[132];
+    fill(digests[1], HASH_MAX, 8);
+    for (enum curve c = CURVE_P224; c < CURVE_COUNT; c++) {
+        size_t field = curve_field_size(c);
+        EC_GROUP *group = EC_GROUP_new_by_curve_name(EC_curve_nist2nid(curve_name(c)));
+        for (int i = 0; i < 3; i++) {
+            BIGNUM *d = BN_dup(EC_GROUP_get0_order(group));
+            assert_true(i < 2 ? BN_set_word(d, (BN_ULONG)i + 1) : BN_sub_word(d, 1));
+            CLEANUP(pair_free) struct pair p = pair_from_scalar(c, d);
+            CLEANUP(buf_free) struct buf own = {0};
+            CLEANUP(secret_free) struct secret z = {0};
+            BN_free(d);
+            for (int j = 0; j < 2; j++) {
+                evp_sign(p.evp, BYTES_OF(digests[j]), sig, field);
+                assert_ok(soft_ecdsa_verify(p.ours, BYTES_OF(digests[j]), BYTES(sig, 2 * field)));
+                assert_int_equal(
+                    soft_ecdsa_verify(p.ours, BYTES_OF(digests[!j]), BYTES(sig, 2 * field)),
+                    CKR_SIGNATURE_INVALID);
+            }
+            assert_ok(soft_ecdh_ephemeral(c, BYTES(p.point, p.point_n), &own, &z));
+            if (i != 1) /* Z is the x coordinate of our own point, or of its negative */
+                assert_memory_equal(z.p, own.p + 1, field);
+        }
+        EC_GROUP_free(group);
+    }
+}
+
 static void refuses_bad_points(void **state)
 {
     (void)state;
@@ -293,15 +351,11 @@ static void seed_and_digest_lengths(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(verifies_what_openssl_signs),
-        cmocka_unit_test(refuses_other_signatures),
-        cmocka_unit_test(refuses_numbers_out_of_range),
-        cmocka_unit_test(refuses_bad_points),
-        cmocka_unit_test(ecdh_agrees_with_openssl),
-        cmocka_unit_test(seed_gives_the_known_key),
-        cmocka_unit_test(seed_is_reduced),
-        cmocka_unit_test(seed_signatures_verify),
-        cmocka_unit_test(seed_and_digest_lengths),
+        cmocka_unit_test(verifies_what_openssl_signs),  cmocka_unit_test(refuses_other_signatures),
+        cmocka_unit_test(refuses_numbers_out_of_range), cmocka_unit_test(extreme_keys),
+        cmocka_unit_test(refuses_bad_points),           cmocka_unit_test(ecdh_agrees_with_openssl),
+        cmocka_unit_test(seed_gives_the_known_key),     cmocka_unit_test(seed_is_reduced),
+        cmocka_unit_test(seed_signatures_verify),       cmocka_unit_test(seed_and_digest_lengths),
     };
     return run_soft_tests(tests);
 }

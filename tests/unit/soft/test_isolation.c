@@ -1,6 +1,5 @@
 /* The host keeps its OpenSSL to itself: whatever src/soft does, the host's error queue stays as it
- * was, its configuration is not loaded, its default engine and RAND method are not asked (but for
- * soft_ecdh_ephemeral on P-384, as soft.h says). */
+ * was, its configuration is not loaded, its default engine and RAND method are not asked. */
 #define OPENSSL_SUPPRESS_DEPRECATED /* ENGINE */
 #include "soft_test.h"
 
@@ -111,12 +110,15 @@ static void use_curve(enum curve c)
     size_t n = curve_field_size(c);
     EC_GROUP *group = EC_GROUP_new_by_curve_name(EC_curve_nist2nid(curve_name(c)));
     CLEANUP(soft_key_free) struct soft_key *k = NULL;
+    CLEANUP(buf_free) struct buf own = {0};
+    CLEANUP(secret_free) struct secret z = {0};
     memset(sig, 0x01, sizeof(sig));
     assert_int_equal(EC_POINT_point2oct(group, EC_GROUP_get0_generator(group),
                                         POINT_CONVERSION_UNCOMPRESSED, point, sizeof(point), NULL),
                      1 + 2 * n);
     EC_GROUP_free(group);
     assert_ok(soft_key_ec(c, BYTES(point, 1 + 2 * n), &k));
+    assert_ok(soft_ecdh_ephemeral(c, BYTES(point, 1 + 2 * n), &own, &z));
     assert_int_equal(soft_ecdsa_verify(k, BYTES("digest", 6), BYTES(sig, 2 * n)),
                      CKR_SIGNATURE_INVALID);
 }

@@ -1,0 +1,185 @@
+/* Fork: PKCS#11 3.0 section 5.4.1 wants C_Initialize in the child; servers do it in many orders. */
+#include "keys.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+static CK_RV use_key(void)
+{
+    CK_BYTE digest[32] = {1}, signature[64];
+    CK_ULONG n = sizeof signature;
+    CK_ATTRIBUTE template[] = {ATTR_ULONG(CKA_CLASS, CKO_PRIVATE_KEY), ATTR_STR(CKA_ID, "p256")};
+    CK_SESSION_HANDLE session;
+    CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
+    CK_ULONG found;
+    CK_RV rv = p11->C_OpenSession(fx.slot, CKF_SERIAL_SESSION, NULL, NULL, &session);
+    if (rv == CKR_OK)
+        rv = login(session, CKU_USER, USER_PIN);
+    if (rv == CKR_OK)
+        rv = p11->C_FindObjectsInit(session, template, COUNT(template));
+    if (rv == CKR_OK)
+        rv = p11->C_FindObjects(session, &key, 1, &found);
+    if (rv == CKR_OK)
+        rv = p11->C_FindObjectsFinal(session);
+    if (rv == CKR_OK)
+        rv = p11->C_SignInit(session, MECHANISM(CKM_ECDSA), key);
+    for (int i = 0; rv == CKR_OK && i < 10; i++) {
+        n = sizeof signature;
+        rv = p11->C_Sign(session, digest, sizeof digest, signature, &n);
+        if (rv == CKR_OK)
+            rv = p11->C_SignInit(session, MECHANISM(CKM_ECDSA), key);
+    }
+    return rv;
+}
+
+static CK_RV child_uses_parents_session(void)
+{
+    CK_SESSION_INFO info;
+    return p11->C_GetSessionInfo(fx.session, &info);
+}
+
+static CK_RV child_gets_function_list(void)
+{
+    CK_FUNCTION_LIST *list;
+    return p11->C_GetFunctionList(&list);
+}
+
+static CK_RV child_starts_anew(void)
+{
+    CK_RV rv = p11->C_Initialize(NULL); /* nginx: no C_Finalize before it */
+    return rv == CKR_OK ? use_key() : rv;
+}
+
+static CK_RV child_finalizes_first(void)
+{
+    CK_RV rv = p11->C_Finalize(NULL); /* pkcs11-provider */
+    return rv == CKR_OK ? child_starts_anew() : rv;
+}
+
+static CK_RV child_finalizes_at_the_end(void)
+{
+    CK_RV rv = child_starts_anew();
+    return rv == CKR_OK ? p11->C_Finalize(NULL) : rv;
+}
+
+/* nginx's workers have an empty environment: what the first C_Initialize read has to do. */
+static CK_RV child_without_environment(void)
+{
+    clearenv();
+    return child_starts_anew();
+}
+
+static CK_RV grandchild(void)
+{
+    CK_RV rv = child_starts_anew();
+    return rv == CKR_OK ? in_child(child_starts_anew) : rv;
+}
+
+static void parent_still_works(void)
+{
+    struct key_pair keys = keys_of(fx.session, "p256");
+    sign(fx.session, MECHANISM(CKM_ECDSA), keys.private, "0123456789", 10);
+}
+
+static void child_is_not_initialized(void **state)
+{
+    (void)state;
+    parent_still_works();
+    assert_rv(CKR_CRYPTOKI_NOT_INITIALIZED, in_child(child_uses_parents_session));
+    assert_rv(CKR_OK, in_child(child_gets_function_list));
+    parent_still_works();
+}
+
+static void child_can_start(void **state)
+{
+    (void)state;
+    static CK_RV (*const children[])(void) = {child_starts_anew, child_finalizes_first,
+                                              child_finalizes_at_the_end,
+                                              child_without_environment, grandchild};
+    for (size_t i = 0; i < COUNT(children); i++) {
+        parent_still_works();
+        assert_ok(in_child(children[i]));
+        parent_still_works();
+    }
+}
+
+/* A child that exits runs the module's destructors and atexit handlers: the parent must not notice. */
+static void exiting_child(void **state)
+{
+    (void)state;
+    int status = -1;
+    parent_still_works();
+    pid_t pid = fork();
+    if (pid == 0)
+        execl("/bin/true", "true", (char *)NULL);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    parent_still_works();
+}
+
+/* A fork in the middle of operations and searches leaves the parent's whole. */
+static void operations_survive_in_the_parent(void **state)
+{
+    (void)state;
+    struct key_pair keys = keys_of(fx.session, "p256");
+    CK_BYTE out[64];
+    CK_ULONG n = sizeof out;
+    CK_OBJECT_HANDLE found;
+    assert_ok(p11->C_SignInit(fx.session, MECHANISM(CKM_ECDSA_SHA256), keys.private));
+    assert_ok(p11->C_SignUpdate(fx.session, (CK_BYTE_PTR) "abc", 3));
+    assert_ok(p11->C_FindObjectsInit(fx.session, NULL, 0));
+    assert_ok(in_child(child_starts_anew));
+    assert_ok(p11->C_FindObjects(fx.session, &found, 1, &n));
+    assert_int_equal(n, 1);
+    assert_ok(p11->C_FindObjectsFinal(fx.session));
+    n = sizeof out;
+    assert_ok(p11->C_SignFinal(fx.session, out, &n));
+}
+
+/* Workers of a server: all at once. */
+static void many_children(void **state)
+{
+    (void)state;
+    pid_t pids[8];
+    int status;
+    uint32_t before = swtpm_lockout_counter(&fx.tpm);
+    for (size_t i = 0; i < COUNT(pids); i++) {
+        pids[i] = fork();
+        assert_true(pids[i] >= 0);
+        if (pids[i] == 0) {
+            alarm(60);
+            _exit(child_starts_anew() == CKR_OK ? 0 : 1);
+        }
+    }
+    for (size_t i = 0; i < COUNT(pids); i++) {
+        assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+        assert_int_equal(status, 0);
+    }
+    parent_still_works();
+    assert_int_equal(swtpm_lockout_counter(&fx.tpm), before);
+    assert_true(swtpm_handles(&fx.tpm, 0x80) <= 2); /* what they had loaded is gone */
+    assert_true(swtpm_handles(&fx.tpm, 0x02) <= 1);
+}
+
+static void fork_before_initialize(void **state)
+{
+    (void)state;
+    assert_ok(p11->C_Finalize(NULL));
+    assert_rv(CKR_CRYPTOKI_NOT_INITIALIZED, in_child(child_uses_parents_session));
+    assert_ok(in_child(child_starts_anew));
+}
+
+#define FORK_TEST(f) cmocka_unit_test_setup_teardown(f, test_user, test_end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        FORK_TEST(child_is_not_initialized),
+        FORK_TEST(child_can_start),
+        FORK_TEST(exiting_child),
+        FORK_TEST(operations_survive_in_the_parent),
+        FORK_TEST(many_children),
+        FORK_TEST(fork_before_initialize),
+    };
+    return cmocka_run_group_tests(tests, group_keys, group_end);
+}
