@@ -34,14 +34,17 @@ ok 'change-pin, and a new PIN by the SO'
 user --keypairgen --key-type rsa:2048 --label rsa --id 01 --usage-sign --usage-decrypt >/dev/null
 user --keypairgen --key-type EC:prime256v1 --label p256 --id 02 --usage-sign --usage-derive >/dev/null
 user --keypairgen --key-type EC:secp384r1 --label p384 --id 03 --usage-sign >/dev/null
-for key in rsa:01 p256:02; do
-    p11 --token-label tool --read-object --type pubkey --id "${key#*:}" -o pub.der
-    openssl pkey -pubin -inform DER -in pub.der -out "${key%:*}.pub"
-done
-# OpenSC 0.23 reads no other curve than P-256 back; it prints the point (an OCTET STRING), though.
-point=$(p11 --token-label tool -O --type pubkey --id 03 | sed -n 's/.*EC_POINT: *046104/04/p')
-spki=3076301006072a8648ce3d020106052b81040022036200$point
-perl -e 'print pack "H*", shift' "$spki" | openssl pkey -pubin -inform DER -out p384.pub
+p11 --token-label tool --read-object --type pubkey --id 01 -o rsa.der
+openssl pkey -pubin -inform DER -in rsa.der -out rsa.pub
+# OpenSC 0.23 reads EC public keys from memory it has freed, so their DER is made from the point that
+# -O prints: SubjectPublicKeyInfo up to the point, then the point out of its OCTET STRING.
+ec_public() { # ec_public LENGTH PREFIX: of the key whose point has that length (hexadecimal)
+    local point
+    point=$(p11 --token-label tool -O --type pubkey | sed -n "s/.*EC_POINT: *04${1}04/04/p")
+    perl -e 'print pack "H*", shift' "$2$point" | openssl pkey -pubin -inform DER
+}
+ec_public 41 3059301306072a8648ce3d020106082a8648ce3d030107034200 >p256.pub
+ec_public 61 3076301006072a8648ce3d020106052b81040022036200 >p384.pub
 ok 'keypairgen RSA-2048, P-256, P-384; the public keys are readable without login'
 
 head -c 3000 /dev/urandom >data

@@ -113,6 +113,8 @@ static CK_RV configure(const char *parameters, struct config *ret)
 static CK_RV initialize(const char *parameters)
 {
     struct config config;
+    while (finalizing) /* the old library first has to be gone */
+        pthread_cond_wait(&idle, &state);
     if (library)
         return CKR_CRYPTOKI_ALREADY_INITIALIZED;
     TRY(configure(parameters, &config));
@@ -156,6 +158,7 @@ static CK_RV C_Finalize_(void *reserved)
     library_close(&lib);
     pthread_mutex_lock(&state);
     finalizing = false;
+    pthread_cond_broadcast(&idle);
     pthread_mutex_unlock(&state);
     return CKR_OK;
 }

@@ -108,6 +108,9 @@ void library_keep_caps(struct library *lib);
 /* Takes token.state for reading, after bringing row up to date with the store.
  * CKR_DEVICE_REMOVED when the token of the open sessions is no more. */
 CK_RV token_enter(struct token *t);
+/* The same for who asks about the slot's token, whatever became of the sessions with its
+ * predecessor. */
+CK_RV token_enter_row(struct token *t);
 void token_leave(struct token **t);
 #define TOKEN_READ(t)                                                                              \
     TRY(token_enter(t));                                                                           \

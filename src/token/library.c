@@ -133,7 +133,11 @@ static CK_RV token_new(struct library *lib, CK_SLOT_ID slot, struct token **ret)
     t->lib = lib;
     t->slot = slot;
     t->next_session_object = 1;
-    pthread_rwlock_init(&t->state, NULL);
+    pthread_rwlockattr_t fair; /* or signatures without end would keep a logout waiting */
+    pthread_rwlockattr_init(&fair);
+    pthread_rwlockattr_setkind_np(&fair, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlock_init(&t->state, &fair);
+    pthread_rwlockattr_destroy(&fair);
     pthread_mutex_init(&t->objects, NULL);
     t->next = lib->tokens;
     lib->tokens = t;
@@ -215,6 +219,11 @@ static CK_RV unless_removed(struct token *t)
         return CKR_OK;
     pthread_rwlock_unlock(&t->state);
     return CKR_DEVICE_REMOVED;
+}
+
+CK_RV token_enter_row(struct token *t)
+{
+    return enter(t, false);
 }
 
 CK_RV token_enter(struct token *t)

@@ -140,10 +140,7 @@ CK_RV token_info(struct library *lib, CK_SLOT_ID slot, CK_TOKEN_INFO *ret)
         *ret = info;
         return CKR_OK;
     }
-    CK_RV rv = token_enter(t);
-    if (rv == CKR_DEVICE_REMOVED) /* our sessions lost it; the slot has its successor */
-        return CKR_DEVICE_REMOVED;
-    TRY(rv);
+    TRY(token_enter_row(t));
     CLEANUP(token_leave) struct token *held __attribute__((unused)) = t;
     if (t->foreign)
         return CKR_TOKEN_NOT_RECOGNIZED;

@@ -3,10 +3,10 @@
  * function of the same name (PKCS#11 2.40 and 3.0, section 5); pointers are not NULL unless said.
  *
  * Locks, in the order they are taken (ARCHITECTURE.md):
- *   library.registry   short; sessions, tokens, their counts
  *   session.mutex      for the length of a call; the session's operations
  *   token.state        read: a call that relies on the login; write: login, logout, refresh
  *   token.objects      short; session objects and the cache of decoded objects
+ *   library.registry   a leaf, short: sessions, tokens, their counts
  *   the store's or the TPM's own: leaves, never both at once */
 #ifndef TOKEN_TOKEN_H
 #define TOKEN_TOKEN_H

@@ -223,7 +223,7 @@ static CK_RV code_auth(struct bytes code, uint8_t *room32, struct bytes *ret)
 static CK_RV with_lockout(struct tpm *t, const struct tpm_parent *parent, struct cmd *c,
                           struct bytes auth, struct bytes new_auth, bool encrypt)
 {
-    struct session s = {0};
+    CLEANUP(session_wipe) struct session s = {0};
     TRY(session_start(t, parent, TPM2_SE_HMAC, &s));
     c->handles = c->auth_handles = c->auths = 1;
     c->handle[0].handle = TPM2_RH_LOCKOUT;

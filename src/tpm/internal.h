@@ -168,6 +168,7 @@ CK_RV session_start(struct tpm *t, const struct tpm_parent *parent, TPM2_SE type
                     struct session *ret);
 /* Ends it with a FlushContext, if it is still there. */
 void session_end(struct tpm *t, struct session *s);
+void session_wipe(struct session *s); /* for CLEANUP: the key in it is a secret */
 /* The parent's handle: persistent, or the transient primary made now (flushed when the call ends).
  */
 CK_RV parent_handle(struct tpm *t, const struct tpm_parent *parent, TPM2_HANDLE *ret);

@@ -39,7 +39,7 @@ static CK_RV create(struct tpm *t, const struct tpm_parent *parent, struct bytes
                     const TPM2B_PUBLIC *template, struct tpm_key_made *ret)
 {
     static const TPML_PCR_SELECTION no_pcrs = {0};
-    struct session s;
+    CLEANUP(session_wipe) struct session s = {0};
     TPM2B_SENSITIVE_CREATE sensitive = {0};
     COMMAND(c, Create, .handles = 1, .auth_handles = 1, .auths = 1);
     c.handle[0].name = parent->name;

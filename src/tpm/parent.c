@@ -95,7 +95,7 @@ static CK_RV create_primary(struct tpm *t, TPM2_HANDLE *ret, struct tpm_parent_o
     static const TPM2B_SENSITIVE_CREATE empty = {0};
     static const TPML_PCR_SELECTION no_pcrs = {0};
     TPM2B_PUBLIC template;
-    struct session s = {0};
+    CLEANUP(session_wipe) struct session s = {0};
     COMMAND(c, CreatePrimary, .handles = 1, .auth_handles = 1, .auths = 1, .makes_handle = true);
     c.handle[0].handle = TPM2_RH_OWNER;
     TRY(owner_auth(t, &c.auth[0].value));
@@ -187,7 +187,7 @@ static CK_RV read_parent(struct tpm *t, TPM2_HANDLE handle, struct tpm_parent_ow
 
 static CK_RV make_persistent(struct tpm *t, TPM2_HANDLE object, const struct tpm_parent_owned *p)
 {
-    struct session s = {0};
+    CLEANUP(session_wipe) struct session s = {0};
     const struct tpm_parent self = {
         .handle = object, .pub = buf_bytes(&p->pub), .name = buf_bytes(&p->name)};
     COMMAND(c, EvictControl, .handles = 2, .auth_handles = 1, .auths = 1);

@@ -173,7 +173,7 @@ CK_RV tpm_seat_define(struct tpm *t, const struct tpm_parent *parent, uint32_t n
 {
     HOLD(t);
     struct policy policy = {0};
-    struct session s;
+    CLEANUP(session_wipe) struct session s = {0};
     TPM2B_NV_PUBLIC index;
     uint8_t name[34];
     TRY(make_policy(reset_seed, &policy));
@@ -264,7 +264,7 @@ static void keep_session(struct tpm *t, struct session *s)
 static CK_RV open_nv(struct tpm *t, const struct tpm_parent *parent, const struct tpm_seat *seat,
                      struct bytes auth, struct secret *ret)
 {
-    struct session s = {0};
+    CLEANUP(session_wipe) struct session s = {0};
     CK_RV rv = proven_session(t, parent, seat, &s);
     if (rv == CKR_OK) {
         s.keep = !t->managed;
@@ -327,7 +327,7 @@ CK_RV tpm_seat_seal(struct tpm *t, const struct tpm_parent *parent, bool no_da, 
 {
     static const TPML_PCR_SELECTION no_pcrs = {0};
     HOLD(t);
-    struct session s;
+    CLEANUP(session_wipe) struct session s = {0};
     TPM2B_SENSITIVE_CREATE sensitive = {0};
     const TPM2B_PUBLIC template = {
         .publicArea = {.type = TPM2_ALG_KEYEDHASH,
@@ -375,7 +375,7 @@ CK_RV tpm_seat_seal(struct tpm *t, const struct tpm_parent *parent, bool no_da, 
 static CK_RV open_sealed(struct tpm *t, const struct tpm_parent *parent,
                          const struct tpm_seat *seat, struct bytes auth, struct secret *ret)
 {
-    struct session s = {0};
+    CLEANUP(session_wipe) struct session s = {0};
     TRY(session_start(t, parent, TPM2_SE_HMAC, &s));
     CK_RV rv = unseal(t, parent, &s, seat, auth, ret);
     if (rv == CKR_OK)
@@ -484,7 +484,7 @@ static CK_RV change(struct tpm *t, const struct tpm_parent *parent, const struct
                     struct bytes auth, struct bytes seed, struct bytes new_auth)
 {
     struct policy policy = {0};
-    struct session proven = {0}, s = {0};
+    CLEANUP(session_wipe) struct session proven = {0}, s = {0};
     TRY(make_policy(seed, &policy));
     residents_flush(t); /* two sessions and a key at once: make room */
     TRY(proven_session(t, parent, seat, &proven));
@@ -545,7 +545,7 @@ CK_RV tpm_nv_undefine(struct tpm *t, uint32_t nv, struct bytes name)
         return CKR_OK;
     }
     COMMAND(c, NV_UndefineSpace, .handles = 2, .auth_handles = 1, .auths = 1);
-    struct session s = {0};
+    CLEANUP(session_wipe) struct session s = {0};
     c.handle[0].handle = TPM2_RH_OWNER;
     c.handle[1] = (struct cmd_handle){nv, now};
     TRY(owner_auth(t, &c.auth[0].value));

@@ -103,3 +103,8 @@ void session_end(struct tpm *t, struct session *s)
         extra_flush(t, s->handle);
     secret_wipe(s, sizeof(*s));
 }
+
+void session_wipe(struct session *s)
+{
+    secret_wipe(s, sizeof(*s));
+}
