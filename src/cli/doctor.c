@@ -22,6 +22,7 @@ struct report {
     struct config config;
     struct table table;
     bool problem;
+    bool examined; /* by the module itself */
     bool tpm_answers;
 };
 
@@ -107,6 +108,8 @@ static void check_device(struct report *r)
             continue;
         return;
     }
+    if (!named && r->examined)
+        return;
     add(r, LATCHKEY_FINDING_PROBLEM, "tpm-device",
         named ? "the configured TPM device is not there"
               : "this machine shows no TPM (/dev/tpmrm0)",
@@ -250,7 +253,8 @@ static void check_inside(struct report *r)
     else if (cli->module.admin->Doctor(add, r) != CKR_OK)
         add(r, LATCHKEY_FINDING_PROBLEM, "module", "the module's own examination broke off",
             "LATCHKEY_LOG=debug latchkey doctor");
-    r->tpm_answers = cli->module.admin && cli->module.admin->TpmStatus(&status) == CKR_OK;
+    r->examined = cli->module.admin;
+    r->tpm_answers = r->examined && cli->module.admin->TpmStatus(&status) == CKR_OK;
 }
 
 static void (*const checks[])(struct report *) = {check_config, check_module,    check_inside,

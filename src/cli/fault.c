@@ -11,7 +11,7 @@ static const struct fault {
     enum exit_code code;
     const char *why, *next;
 } faults[] = {
-    {CKR_PIN_INCORRECT, EXIT_PIN_WRONG, "the PIN or code is wrong",
+    {CKR_PIN_INCORRECT, EXIT_PIN_WRONG, "the PIN is wrong",
      "The TPM counts the wrong ones: 'latchkey tpm status' shows how many are left."},
     {CKR_PIN_LOCKED, EXIT_PIN_IS_LOCKED, "the TPM is in lockout after too many wrong PINs",
      "Wait: one try is forgiven after the time 'latchkey tpm status' shows.\n"

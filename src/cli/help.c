@@ -69,8 +69,8 @@ CK_RV version(struct cli *cli)
     CK_INFO info;
     TRY(module_open(cli, NULL));
     TRY(check(cli->module.p11->C_GetInfo(&info), "ask the module for its version"));
-    printf("%s: %.32s %u.%u, Cryptoki %u.%u\n", cli->module.path,
-           (const char *)info.libraryDescription, info.libraryVersion.major,
-           info.libraryVersion.minor, info.cryptokiVersion.major, info.cryptokiVersion.minor);
+    printf("%s: %s %u.%u, Cryptoki %u.%u\n", cli->module.path, PADDED(info.libraryDescription),
+           info.libraryVersion.major, info.libraryVersion.minor, info.cryptokiVersion.major,
+           info.cryptokiVersion.minor);
     return CKR_OK;
 }

@@ -19,6 +19,8 @@ int main(int argc, char **argv)
 {
     /* the user's openssl.cnf may load an engine or provider that loads the module once more */
     OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
+    /* the module's log says in one line what tpm2-tss would say in ten before it */
+    setenv("TSS2_LOG", "all+NONE", 0);
     struct cli cli = {0};
     CK_RV rv = run(&cli, argc, argv);
     module_close(&cli);

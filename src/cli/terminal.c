@@ -39,7 +39,7 @@ static bool read_line(int tty, struct secret *room, size_t *ret_n)
 
 /* A signal must not leave the user's terminal without echo: it is held back until that is mended,
  * and then sent again. */
-static bool read_guarded(int tty, bool echo, struct secret *room, size_t *ret_n)
+static bool ask_guarded(int tty, const char *prompt, bool echo, struct secret *room, size_t *ret_n)
 {
     struct sigaction ours = {.sa_handler = catch}, old[SIGNALS];
     struct termios before, during;
@@ -52,7 +52,9 @@ static bool read_guarded(int tty, bool echo, struct secret *room, size_t *ret_n)
         during.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK | ECHONL);
         tcsetattr(tty, TCSAFLUSH, &during);
     }
-    bool ok = read_line(tty, room, ret_n);
+    /* the prompt comes after the echo is off: what is typed from then on is not seen, nor flushed
+     */
+    bool ok = write(tty, prompt, strlen(prompt)) >= 0 && read_line(tty, room, ret_n);
     if (settable && !echo) {
         tcsetattr(tty, TCSADRAIN, &before);
         (void)!write(tty, "\n", 1);
@@ -72,7 +74,7 @@ CK_RV terminal_line(const char *prompt, bool echo, const char *option, struct se
     if (tty < 0)
         return fail(EXIT_USAGE, NULL, "there is no terminal to ask on: give %s", option);
     size_t n = 0;
-    bool ok = write(tty, prompt, strlen(prompt)) >= 0 && read_guarded(tty, echo, &room, &n);
+    bool ok = ask_guarded(tty, prompt, echo, &room, &n);
     close(tty);
     ok = ok && (n || echo);
     return ok ? secret_copy(ret, BYTES(room.p, n))

@@ -170,6 +170,21 @@ static CK_RV number_of(struct cli *cli, enum option option, CK_ULONG otherwise, 
                 text);
 }
 
+/* check(), in the words that fit the recovery code: it has a lockout of its own. */
+static CK_RV check_code(CK_RV rv, const LATCHKEY_TPM_STATUS *s, const char *doing)
+{
+    char next[160];
+    snprintf(next, sizeof(next),
+             "The TPM refuses every code for %lu s after a wrong one, counted while it is on.",
+             s->lockoutRecovery);
+    if (rv == CKR_PIN_INCORRECT)
+        return fail(EXIT_PIN_WRONG, next, "cannot %s: the recovery code is wrong", doing);
+    if (rv == CKR_PIN_LOCKED)
+        return fail(EXIT_PIN_IS_LOCKED, next, "cannot %s: a wrong recovery code was given before",
+                    doing);
+    return check(rv, "%s", doing);
+}
+
 static void explain(CK_ULONG tries, CK_ULONG recovery, CK_ULONG lockout)
 {
     CK_ULONG days = (10000 > tries ? 10000 - tries : 0) * recovery / 86400;
@@ -200,7 +215,7 @@ CK_RV tpm_harden(struct cli *cli)
     if (rv != CKR_OK && file)
         fprintf(stderr, "Keep %s until 'latchkey tpm status' has shown that nothing changed.\n",
                 file);
-    TRY(check(rv, "set the TPM's lockout authorization"));
+    TRY(check_code(rv, &status, "set the TPM's lockout authorization"));
     explain(tries, recovery, lockout);
     return CKR_OK;
 }
@@ -214,7 +229,7 @@ CK_RV tpm_unlock(struct cli *cli)
     if (status.lockoutAuthSet)
         TRY(code_read(cli->option[OPT_RECOVERY_FILE], "--recovery-file",
                       "The recovery code: ", &code));
-    TRY(check(cli->module.admin->TpmUnlock(code.p, code.n), "end the lockout"));
+    TRY(check_code(cli->module.admin->TpmUnlock(code.p, code.n), &status, "end the lockout"));
     printf("The count of wrong PINs is 0.\n");
     if (!status.lockoutAuthSet)
         fputs("It took no code: anybody can do that. Set one: latchkey tpm harden\n", stderr);

@@ -39,9 +39,11 @@ static const struct {
     {CKD_SHA256_KDF, HASH_SHA256}, {CKD_SHA384_KDF, HASH_SHA384}, {CKD_SHA512_KDF, HASH_SHA512},
 };
 
-CK_RV ec_params_ecdh(const struct mech *m, const CK_MECHANISM *in, struct mech_params *ret)
+CK_RV ec_params_ecdh(const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
+                     struct mech_params *ret)
 {
     (void)m;
+    (void)key;
     CK_ECDH1_DERIVE_PARAMS p;
     if (!in->pParameter || in->ulParameterLen != sizeof(p))
         return CKR_MECHANISM_PARAM_INVALID;

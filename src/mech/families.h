@@ -5,11 +5,14 @@
 #include "mech.h"
 
 /* table.c */
-CK_RV params_none(const struct mech *m, const CK_MECHANISM *in, struct mech_params *ret);
+CK_RV params_none(const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
+                  struct mech_params *ret);
 
 /* rsa.c */
-CK_RV rsa_params_pss(const struct mech *m, const CK_MECHANISM *in, struct mech_params *ret);
-CK_RV rsa_params_oaep(const struct mech *m, const CK_MECHANISM *in, struct mech_params *ret);
+CK_RV rsa_params_pss(const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
+                     struct mech_params *ret);
+CK_RV rsa_params_oaep(const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
+                      struct mech_params *ret);
 CK_RV rsa_sign_pkcs1(const struct mech_call *call, struct bytes in, uint8_t *ret);
 CK_RV rsa_verify_pkcs1(const struct mech_call *call, struct bytes in, struct bytes signature);
 CK_RV rsa_sign_pss(const struct mech_call *call, struct bytes in, uint8_t *ret);
@@ -26,7 +29,8 @@ CK_RV rsa_generate_pair(struct tpm *t, const struct mech_pair_wanted *wanted,
                         struct tpm_key_made *ret);
 
 /* ec.c */
-CK_RV ec_params_ecdh(const struct mech *m, const CK_MECHANISM *in, struct mech_params *ret);
+CK_RV ec_params_ecdh(const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
+                     struct mech_params *ret);
 CK_RV ec_sign(const struct mech_call *call, struct bytes in, uint8_t *ret);
 CK_RV ec_verify(const struct mech_call *call, struct bytes in, struct bytes signature);
 CK_RV ec_derive(const struct mech_call *call, size_t want, struct secret *ret);

@@ -16,6 +16,7 @@ struct mech_key {
     CK_KEY_TYPE type;
     enum curve curve;
     size_t modulus_bits;
+    struct bytes modulus; /* without leading zeros */
     const struct soft_key *public_;
     const struct tpm_key *tpm_key;
     struct bytes value;
@@ -55,7 +56,10 @@ struct mech {
     CK_KEY_TYPE key_type; /* CK_UNAVAILABLE_INFORMATION: uses no key */
     CK_FLAGS flags;       /* CKF_SIGN …; CKF_HW where the TPM does the private-key step */
     enum hash hash;       /* applied to the data first; HASH_NONE: the data goes in as it is */
-    CK_RV (*params)(const struct mech *m, const CK_MECHANISM *in, struct mech_params *ret);
+    /* key: NULL where the mechanism uses none */
+    CK_RV (*params)
+    (const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
+     struct mech_params *ret);
     /* in: the digest where hash is set, else the data. ret: mech_output_size bytes. */
     CK_RV (*sign)(const struct mech_call *call, struct bytes in, uint8_t *ret);
     CK_RV (*verify)(const struct mech_call *call, struct bytes in, struct bytes signature);
@@ -63,7 +67,7 @@ struct mech {
     CK_RV (*decrypt)(const struct mech_call *call, struct bytes in, struct secret *ret);
     /* want: length of the new key's value; 0: the mechanism's natural one */
     CK_RV (*derive)(const struct mech_call *call, size_t want, struct secret *ret);
-    CK_RV (*generate_pair)
+    CK_RV(*generate_pair)
     (struct tpm *t, const struct mech_pair_wanted *wanted, struct tpm_key_made *ret);
 };
 

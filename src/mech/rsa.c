@@ -33,22 +33,27 @@ static enum hash mgf_hash(CK_ULONG mgf)
         return CKR_MECHANISM_PARAM_INVALID;                                                        \
     memcpy(&name, (in)->pParameter, sizeof(name))
 
-CK_RV rsa_params_pss(const struct mech *m, const CK_MECHANISM *in, struct mech_params *ret)
+CK_RV rsa_params_pss(const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
+                     struct mech_params *ret)
 {
     READ_PARAM(CK_RSA_PKCS_PSS_PARAMS, p, in);
     ret->hash = mech_hash_of(p.hashAlg);
     ret->mgf = mgf_hash(p.mgf);
     ret->salt = p.sLen;
     /* 2.40, 2.1.10: where the mechanism has a hash of its own, hashAlg must be that one */
-    if (ret->hash == HASH_NONE || ret->mgf == HASH_NONE || p.sLen > 8192 ||
+    if (ret->hash == HASH_NONE || ret->mgf == HASH_NONE ||
         (m->hash != HASH_NONE && m->hash != ret->hash))
         return CKR_MECHANISM_PARAM_INVALID;
-    return CKR_OK;
+    /* RFC 8017, 9.1.1 step 3: hash, salt and two bytes must fit the encoded message */
+    size_t room = (key->modulus_bits - 1 + 7) / 8, fixed = hash_size(ret->hash) + 2;
+    return room >= fixed && p.sLen <= room - fixed ? CKR_OK : CKR_MECHANISM_PARAM_INVALID;
 }
 
-CK_RV rsa_params_oaep(const struct mech *m, const CK_MECHANISM *in, struct mech_params *ret)
+CK_RV rsa_params_oaep(const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
+                      struct mech_params *ret)
 {
     (void)m;
+    (void)key;
     READ_PARAM(CK_RSA_PKCS_OAEP_PARAMS, p, in);
     ret->hash = mech_hash_of(p.hashAlg);
     ret->mgf = mgf_hash(p.mgf);
@@ -63,8 +68,12 @@ CK_RV rsa_params_oaep(const struct mech *m, const CK_MECHANISM *in, struct mech_
 
 /* ---- the private-key step ------------------------------------------------------------------ */
 
+/* The TPM answers a block that is not below the modulus with a code that also means failure mode.
+ */
 static CK_RV private_step(const struct mech_call *call, struct bytes block, struct secret *ret)
 {
+    if (bytes_compare(block, call->key->modulus) >= 0)
+        return CKR_DATA_INVALID;
     return tpm_rsa_private(call->tpm, call->key->tpm_key, block, ret);
 }
 

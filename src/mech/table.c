@@ -141,9 +141,11 @@ void mech_params_free(struct mech_params *p)
     buf_free(&p->peer);
 }
 
-CK_RV params_none(const struct mech *m, const CK_MECHANISM *in, struct mech_params *ret)
+CK_RV params_none(const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
+                  struct mech_params *ret)
 {
     (void)m;
+    (void)key;
     (void)ret;
     /* NSS and others leave a stale pointer with length 0: that is no parameter */
     return in->ulParameterLen == 0 ? CKR_OK : CKR_MECHANISM_PARAM_INVALID;

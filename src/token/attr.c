@@ -447,9 +447,6 @@ static CK_RV change_one(const struct attrs *old, const CK_ATTRIBUTE *in, bool so
         return refuse(CKR_ATTRIBUTE_VALUE_INVALID, in->type, "the value has not the form it needs");
     struct bytes value = BYTES(in->pValue, in->ulValueLen);
     bool to_true = r->kind == BOOL && value.p[0] == CK_TRUE;
-    /* the unchanged value is always taken: p11-kit and NSS write back what they read */
-    if (attrs_find(old, in->type) && bytes_equal(attrs_bytes(old, in->type), value))
-        return CKR_OK;
     if (!(r->notes & (N8_MODIFIABLE | N12_STICKY_FALSE)))
         return refuse(CKR_ATTRIBUTE_READ_ONLY, in->type, "it cannot be changed");
     if ((r->notes & N11_STICKY_TRUE) && attrs_true(old, in->type) && !to_true)

@@ -56,15 +56,8 @@ static CK_RV finish_public_key(struct object *o)
         return CKR_CURVE_NOT_SUPPORTED;
     if (object_public(o, &key) != CKR_OK)
         return CKR_ATTRIBUTE_VALUE_INVALID;
-    if (type == CKK_RSA) {
-        struct bytes n = attrs_bytes(a, CKA_MODULUS);
-        while (n.n && n.p[0] == 0) /* a leading zero is no part of the number */
-            n = BYTES(n.p + 1, n.n - 1);
-        CK_ULONG bits = (CK_ULONG)n.n * 8;
-        for (unsigned top = n.p[0]; !(top & 0x80); top <<= 1)
-            bits--;
-        TRY(attrs_set_ulong(a, CKA_MODULUS_BITS, bits));
-    }
+    if (type == CKK_RSA)
+        TRY(attrs_set_ulong(a, CKA_MODULUS_BITS, (CK_ULONG)object_mech_key(o).modulus_bits));
     TRY(soft_key_spki(key, &spki));
     TRY(fill(a, CKA_PUBLIC_KEY_INFO, buf_bytes(&spki)));
     TRY(attrs_set_ulong(a, CKA_KEY_GEN_MECHANISM, CK_UNAVAILABLE_INFORMATION));

@@ -102,6 +102,8 @@ struct library {
 /* The runtime token of a slot that the store has; made when it is first asked for, kept until the
  * library closes. CKR_SLOT_ID_INVALID; CKR_TOKEN_NOT_PRESENT for the empty slot. */
 CK_RV token_find(struct library *lib, CK_SLOT_ID slot, struct token **ret);
+/* Does the empty slot show a (blank) token? */
+bool slot_shows_blank(struct library *lib);
 CK_RV library_caps(struct library *lib, struct tpm_caps *ret);
 void library_keep_caps(struct library *lib);
 
@@ -184,6 +186,8 @@ CK_RV object_tpm_key(struct token *t, const struct object *o, struct secret *aut
                      struct tpm_key *ret);
 /* The public half of an RSA or EC key object, private ones included. */
 CK_RV object_public(const struct object *o, struct soft_key **ret);
+/* The key as mechanisms see it, without its private part. Borrows from the object. */
+struct mech_key object_mech_key(const struct object *o);
 /* CKA_ALLOWED_MECHANISMS: CKR_MECHANISM_INVALID when the list is there and the mechanism not in it.
  */
 CK_RV key_mechanism_allowed(const struct object *key, CK_MECHANISM_TYPE type);

@@ -174,7 +174,7 @@ CK_RV session_generate_pair(struct session *s, const CK_MECHANISM *mechanism,
     CLEANUP(mech_params_free) struct mech_params params = {0};
     if (!p.mech || !p.mech->generate_pair)
         return CKR_MECHANISM_INVALID;
-    TRY(p.mech->params(p.mech, mechanism, &params));
+    TRY(p.mech->params(p.mech, mechanism, NULL, &params));
     TOKEN_READ(s->token);
     TRY(read_templates(&p, public_template, public_n, private_template, private_n));
     TRY(make(s, &p));
@@ -241,9 +241,8 @@ static CK_RV derive_value(struct session *s, const struct mech *m, const struct 
     CLEANUP(secret_free) struct secret auth = {0};
     TRY(wanted_length(&o->attrs, &want));
     TRY(object_tpm_key(t, base, &auth, &key));
-    struct mech_key mkey = {.type = m->key_type,
-                            .curve = curve_from_params(attrs_bytes(&base->attrs, CKA_EC_PARAMS)),
-                            .tpm_key = &key};
+    struct mech_key mkey = object_mech_key(base);
+    mkey.tpm_key = &key;
     struct mech_call call = {m, params, &mkey, t->lib->tpm};
     TRY(m->derive(&call, want, &o->value));
     return attrs_set_ulong(&o->attrs, CKA_VALUE_LEN, (CK_ULONG)o->value.n);
@@ -258,9 +257,10 @@ CK_RV session_derive(struct session *s, const CK_MECHANISM *mechanism, CK_OBJECT
     CK_ULONG cls = CKO_SECRET_KEY, type = CKK_GENERIC_SECRET;
     if (!m || !m->derive)
         return CKR_MECHANISM_INVALID;
-    TRY(m->params(m, mechanism, &params));
     TOKEN_READ(s->token);
     TRY(base_key(s, base_handle, m, &base));
+    struct mech_key mkey = object_mech_key(base);
+    TRY(m->params(m, mechanism, &mkey, &params));
     TRY(attrs_template_ulong(template, n, CKA_CLASS, &cls));
     TRY(attrs_template_ulong(template, n, CKA_KEY_TYPE, &type));
     if (cls != CKO_SECRET_KEY)

@@ -46,6 +46,31 @@ static const struct {
     [OP_DECRYPT] = {CKF_DECRYPT, CKO_PRIVATE_KEY, CKA_DECRYPT},
 };
 
+/* The key as the mechanism sees it, but for the private part. */
+struct mech_key object_mech_key(const struct object *o)
+{
+    struct mech_key k = {.type = attrs_ulong(&o->attrs, CKA_KEY_TYPE, CK_UNAVAILABLE_INFORMATION)};
+    if (k.type == CKK_EC)
+        k.curve = curve_from_params(attrs_bytes(&o->attrs, CKA_EC_PARAMS));
+    if (k.type != CKK_RSA)
+        return k;
+    struct bytes n = attrs_bytes(&o->attrs, CKA_MODULUS);
+    while (n.n && n.p[0] == 0)
+        n = BYTES(n.p + 1, n.n - 1);
+    k.modulus = n;
+    k.modulus_bits = n.n * 8;
+    for (unsigned top = n.n ? n.p[0] : 0x80; !(top & 0x80); top <<= 1)
+        k.modulus_bits--;
+    return k;
+}
+
+static struct mech_key public_view(const struct op *op)
+{
+    struct mech_key k = object_mech_key(op->key);
+    k.public_ = op->public_;
+    return k;
+}
+
 /* ---- beginning ----------------------------------------------------------------------------- */
 
 /* CKA_ALLOWED_MECHANISMS (2.40, 4.7): absent or empty, any. */
@@ -86,9 +111,12 @@ static CK_RV begin(struct session *s, enum op_kind kind, const CK_MECHANISM *mec
         return CKR_MECHANISM_INVALID;
     TOKEN_READ(s->token);
     op->epoch = s->token->epoch;
-    if (kind != OP_DIGEST)
+    struct mech_key k = {0};
+    if (kind != OP_DIGEST) {
         TRY(take_key(s, kind, key, op));
-    TRY(op->mech->params(op->mech, mechanism, &op->params));
+        k = public_view(op);
+    }
+    TRY(op->mech->params(op->mech, mechanism, &k, &op->params));
     return op->mech->hash == HASH_NONE ? CKR_OK : soft_digest_new(op->mech->hash, &op->digest);
 }
 
@@ -141,12 +169,16 @@ CK_RV op_context_login(struct session *s, struct bytes pin)
 
 /* ---- going on ------------------------------------------------------------------------------ */
 
-/* token.state held. A key that needed the login is not used under another one. */
-static CK_RV still_allowed(const struct session *s, const struct op *op)
+/* token.state held. A key that was destroyed is not used any more, and one that needed the login
+ * not under another one. */
+static CK_RV still_allowed(struct session *s, const struct op *op)
 {
     const struct token *t = s->token;
+    CLEANUP(object_unref) struct object *now = NULL;
     if (op->key && op->key->private_ && (op->epoch != t->epoch || t->login != LOGIN_USER))
         return CKR_USER_NOT_LOGGED_IN;
+    if (op->key && object_get(s, op->key->handle, &now) != CKR_OK)
+        return CKR_KEY_HANDLE_INVALID;
     return op->always_authenticate && !op->authenticated ? CKR_USER_NOT_LOGGED_IN : CKR_OK;
 }
 
@@ -155,27 +187,6 @@ static CK_RV absorb(struct op *op, struct bytes data)
     if (op->digest)
         return soft_digest_update(op->digest, data);
     return data.n > DATA_MAX - op->data.n ? CKR_DATA_LEN_RANGE : buf_bytes_append(&op->data, data);
-}
-
-static size_t modulus_bits(const struct object *key)
-{
-    struct bytes n = attrs_bytes(&key->attrs, CKA_MODULUS);
-    while (n.n && n.p[0] == 0)
-        n = BYTES(n.p + 1, n.n - 1);
-    size_t bits = n.n * 8;
-    for (unsigned top = n.n ? n.p[0] : 0x80; !(top & 0x80); top <<= 1)
-        bits--;
-    return bits;
-}
-
-static struct mech_key public_view(const struct op *op)
-{
-    struct mech_key k = {.type = op->mech->key_type, .public_ = op->public_};
-    if (k.type == CKK_RSA)
-        k.modulus_bits = modulus_bits(op->key);
-    else if (k.type == CKK_EC)
-        k.curve = curve_from_params(attrs_bytes(&op->key->attrs, CKA_EC_PARAMS));
-    return k;
 }
 
 /* The most that the operation puts out. */

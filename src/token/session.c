@@ -96,7 +96,10 @@ CK_RV session_open(struct library *lib, CK_SLOT_ID slot, CK_FLAGS flags, CK_SESS
     /* 2.40, 5.6: "for legacy reasons" the flag must be set */
     if (!(flags & CKF_SERIAL_SESSION))
         return CKR_SESSION_PARALLEL_NOT_SUPPORTED;
-    TRY(token_find(lib, slot, &t));
+    CK_RV rv = token_find(lib, slot, &t);
+    if (rv == CKR_TOKEN_NOT_PRESENT && slot_shows_blank(lib))
+        return CKR_TOKEN_NOT_RECOGNIZED; /* a token is there, but not initialised */
+    TRY(rv);
     forgive(t);
     TOKEN_READ(t);
     TRY(check_new(t, flags & CKF_RW_SESSION));
@@ -107,7 +110,7 @@ CK_RV session_open(struct library *lib, CK_SLOT_ID slot, CK_FLAGS flags, CK_SESS
     s->rw = flags & CKF_RW_SESSION;
     pthread_mutex_init(&s->mutex, NULL);
     pthread_mutex_lock(&lib->registry);
-    CK_RV rv = insert(lib, s);
+    rv = insert(lib, s);
     CK_SESSION_HANDLE handle = s->handle;
     pthread_mutex_unlock(&lib->registry);
     if (rv != CKR_OK)
@@ -208,18 +211,13 @@ CK_RV session_info(struct session *s, CK_SESSION_INFO *ret)
     return CKR_OK;
 }
 
+/* The TPM's part covers the first bytes; OpenSSL's generator covers all, so a request of any size
+ * is one TPM command. */
 CK_RV session_random(struct session *s, CK_BYTE *ret, CK_ULONG n)
 {
-    /* the TPM seeds, the library's generator stretches: a request of any size is two commands */
-    uint8_t seed[32];
-    if (n <= sizeof(seed))
-        return tpm_random(s->token->lib->tpm, ret, n);
-    TRY(tpm_random(s->token->lib->tpm, seed, sizeof(seed)));
-    CK_RV rv = soft_random(ret, n);
-    for (size_t i = 0; rv == CKR_OK && i < sizeof(seed); i++)
-        ret[i] ^= seed[i];
-    secret_wipe(seed, sizeof(seed));
-    return rv;
+    size_t head = n < 32 ? n : 32;
+    TRY(tpm_random(s->token->lib->tpm, ret, head));
+    return soft_random(ret + head, n - head);
 }
 
 CK_RV session_cancel(struct session *s, CK_FLAGS flags)

@@ -18,6 +18,14 @@ static CK_RV listing(CK_RV rv)
     return rv == CKR_OK || rv == CKR_HOST_MEMORY ? rv : CKR_FUNCTION_FAILED;
 }
 
+/* A blank token confuses users and strongSwan: it shows only while there is no other. */
+bool slot_shows_blank(struct library *lib)
+{
+    size_t tokens = 0;
+    return lib->config.show_empty_slot ||
+           (store_slots(lib->store, NULL, &tokens) == CKR_OK && tokens == 0);
+}
+
 static CK_RV all_slots(struct library *lib, bool present, CK_SLOT_ID **ret, size_t *ret_n)
 {
     size_t n = 0;
@@ -29,7 +37,6 @@ static CK_RV all_slots(struct library *lib, bool present, CK_SLOT_ID **ret, size
         return CKR_HOST_MEMORY;
     n = room;
     CK_RV rv = store_slots(lib->store, list, &n);
-    /* a blank token confuses users and strongSwan: it shows only while there is no other */
     bool empty = !present || n == 0 || lib->config.show_empty_slot;
     if (rv == CKR_OK && empty)
         rv = store_next_slot(lib->store, &next);
@@ -68,14 +75,11 @@ static CK_RV slot_token(struct library *lib, CK_SLOT_ID slot, struct token **ret
 CK_RV slot_info(struct library *lib, CK_SLOT_ID slot, CK_SLOT_INFO *ret)
 {
     struct token *t;
-    size_t tokens = 0;
     char text[96];
     TRY(slot_token(lib, slot, &t));
-    if (!t)
-        TRY(store_slots(lib->store, NULL, &tokens));
     snprintf(text, sizeof(text), "latchkey slot %lu%s", slot, t ? "" : " (empty)");
     *ret = (CK_SLOT_INFO){.flags = CKF_HW_SLOT};
-    if (t || tokens == 0 || lib->config.show_empty_slot)
+    if (t || slot_shows_blank(lib))
         ret->flags |= CKF_TOKEN_PRESENT;
     PAD(ret->slotDescription, BYTES_STR(text));
     PAD(ret->manufacturerID, BYTES_STR("latchkey"));

@@ -79,6 +79,7 @@ struct tpm {
     struct resident key[RESIDENT_KEYS];
     struct saved saved[SAVED_KEYS];
     struct session session; /* for key use; bare TPM only */
+    TPM2_HANDLE primary;    /* the transient primary, when this call has made it */
     TPM2_HANDLE extra[4];   /* what this call loaded besides; flushed at its end */
     uint64_t clock;
     struct secret owner_auth;
@@ -185,6 +186,9 @@ void extra_flush(struct tpm *t, TPM2_HANDLE handle);
 CK_RV key_use(struct tpm *t, const struct tpm_key *key, struct cmd *c);
 void residents_forget(struct tpm *t); /* without a command: the handles mean nothing any more */
 void residents_flush(struct tpm *t);
+/* Gives up all but one resident key: a command that makes an object needs a slot for it and one for
+ * its parent, persistent or not. */
+void residents_yield(struct tpm *t);
 void saved_free(struct tpm *t);
 
 /* The owner authorization from owner-auth-file, read once; empty without one. */

@@ -43,6 +43,7 @@ static CK_RV create(struct tpm *t, const struct tpm_parent *parent, struct bytes
     TPM2B_SENSITIVE_CREATE sensitive = {0};
     COMMAND(c, Create, .handles = 1, .auth_handles = 1, .auths = 1);
     c.handle[0].name = parent->name;
+    residents_yield(t);
     TRY(session_start(t, parent, TPM2_SE_HMAC,
                       &s)); /* salted: the parent's authorization is empty */
     TRY(parent_handle(t, parent, &c.handle[0].handle));

@@ -132,12 +132,18 @@ CK_RV parent_handle(struct tpm *t, const struct tpm_parent *parent, TPM2_HANDLE 
         *ret = parent->handle;
         return CKR_OK;
     }
+    if (t->primary) {
+        *ret = t->primary;
+        return CKR_OK;
+    }
     CLEANUP(tpm_parent_free) struct tpm_parent_owned made = {0};
+    residents_yield(t);
     TRY(create_primary(t, ret, &made));
     if (!bytes_equal(buf_bytes(&made.name), parent->name))
         return error_log(CKR_TOKEN_NOT_RECOGNIZED,
                          "this TPM makes another primary key than the store's token was made with: "
                          "it was cleared, or the store belongs to another machine");
+    t->primary = *ret;
     return CKR_OK;
 }
 

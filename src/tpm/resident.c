@@ -27,6 +27,8 @@ void extra_forget(struct tpm *t, TPM2_HANDLE handle)
     for (size_t i = 0; i < sizeof(t->extra) / sizeof(*t->extra); i++)
         if (t->extra[i] == handle)
             t->extra[i] = 0;
+    if (t->primary == handle)
+        t->primary = 0;
 }
 
 void extra_flush(struct tpm *t, TPM2_HANDLE handle)
@@ -41,6 +43,7 @@ void residents_forget(struct tpm *t)
 {
     memset(t->key, 0, sizeof(t->key));
     memset(t->extra, 0, sizeof(t->extra));
+    t->primary = 0;
     secret_wipe(&t->session, sizeof(t->session));
 }
 
@@ -49,6 +52,15 @@ static void evict(struct tpm *t, struct resident *r)
     if (r->handle)
         flush_handle(t, r->handle);
     *r = (struct resident){0};
+}
+
+static struct resident *oldest(struct tpm *t)
+{
+    struct resident *r = &t->key[0];
+    for (size_t i = 1; i < RESIDENT_KEYS; i++)
+        if (t->key[i].used < r->used)
+            r = &t->key[i];
+    return r;
 }
 
 /* ---- saved contexts ------------------------------------------------------------------------ */
@@ -96,6 +108,13 @@ static void make_room(struct tpm *t, struct resident *r)
     evict(t, r);
 }
 
+void residents_yield(struct tpm *t)
+{
+    struct resident *r = oldest(t);
+    if (r->handle) /* both are taken: a free one has never been used, so it is the oldest */
+        make_room(t, r);
+}
+
 /* 0: it was not saved, or the TPM does not take it any more (a reset). */
 static TPM2_HANDLE load_context(struct tpm *t, struct bytes name)
 {
@@ -132,15 +151,6 @@ static struct resident *find(struct tpm *t, struct bytes name)
         if (t->key[i].handle && bytes_equal(BYTES(t->key[i].name, t->key[i].name_n), name))
             return &t->key[i];
     return NULL;
-}
-
-static struct resident *oldest(struct tpm *t)
-{
-    struct resident *r = &t->key[0];
-    for (size_t i = 1; i < RESIDENT_KEYS; i++)
-        if (t->key[i].used < r->used)
-            r = &t->key[i];
-    return r;
 }
 
 static CK_RV try_load(struct tpm *t, TPM2_HANDLE parent, struct bytes parent_name, struct bytes pub,

@@ -339,6 +339,7 @@ CK_RV tpm_seat_seal(struct tpm *t, const struct tpm_parent *parent, bool no_da, 
     COMMAND(c, Create, .handles = 1, .auth_handles = 1, .auths = 1);
     if (auth.n > TPM_AUTH || secret.n != TPM_SECRET)
         return CKR_GENERAL_ERROR;
+    residents_yield(t);
     TRY(session_start(t, parent, TPM2_SE_HMAC, &s));
     c.handle[0].name = parent->name;
     TRY(parent_handle(t, parent, &c.handle[0].handle));

@@ -70,7 +70,7 @@ CK_RV tpm_harden(struct tpm *t, struct bytes old_code, struct bytes new_code, ui
  * the recovery time). */
 CK_RV tpm_unlock(struct tpm *t, struct bytes code);
 
-/* n bytes of TPM2_GetRandom. */
+/* n random bytes: TPM2_GetRandom's, mixed with OpenSSL's. */
 CK_RV tpm_random(struct tpm *t, uint8_t *ret, size_t n);
 
 /* ---- the parent of all keys ---------------------------------------------------------------- */

@@ -35,7 +35,6 @@ printf '%s\n' "$code" >code
 succeeds lk tpm status --json
 json 'd["lockout_auth_set"] and d["max_tries"] == 32 and d["recovery_time"] == 600'
 json 'd["lockout_recovery"] == 86400'
-exits 1 tpm2 dictionarylockout --clear-lockout
 
 # unlock with it; a slip is noticed before the TPM counts it
 exits 4 lk key list --login --pin-file so-pin
@@ -59,6 +58,12 @@ succeeds lk tpm status --json
 json 'd["max_tries"] == 10 and d["recovery_time"] == 60 and d["lockout_recovery"] == 1'
 succeeds lk tpm unlock --recovery-file new-code
 exits 4 lk tpm unlock --recovery-file code
+complains 'every code for 1 s'
+exits 5 lk tpm unlock --recovery-file new-code
+complains 'before'
+sleep 2
+succeeds lk tpm unlock --recovery-file new-code
+! tpm2 dictionarylockout --clear-lockout 2>err || fails 'the count is reset without the code'
 sleep 2
 succeeds lk tpm unlock --recovery-file new-code
 finish

@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <signal.h>
 #include <stdio.h>
@@ -297,11 +298,12 @@ void peer_start(struct peer *p)
 {
     char number[16];
     int pair[2];
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    /* Close-on-exec: a peer that holds another's end would keep it from seeing the end of file. */
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
     p->pid = fork();
     assert_true(p->pid >= 0);
     if (p->pid == 0) {
-        close(pair[0]);
+        fcntl(pair[1], F_SETFD, 0);
         snprintf(number, sizeof number, "%d", pair[1]);
         execl("/proc/self/exe", "peer", "peer", number, (char *)NULL);
         _exit(127);

@@ -1,0 +1,28 @@
+#!/bin/bash
+# The lines that `key generate` prints do what they say when they are pasted.
+. "$(dirname "$0")/lib.sh"
+for tool in openssl ssh-keygen; do
+    command -v "$tool" >/dev/null || { echo "$tool is not installed" && exit 77; }
+done
+openssl engine pkcs11 >/dev/null 2>&1 || { echo "OpenSSL's PKCS#11 engine is not installed" && exit 77; }
+start_token
+for type in ec rsa; do
+    succeeds lk key generate --label "$type" --type "$type" --pin-file pin
+    cp out printed
+
+    line=$(sed -n '/PKCS11_MODULE_PATH=/,/-subj/p' printed)
+    bash -c "${line/type=private/type=private?pin-source=file:$DIR/pin}" >out 2>err ||
+        fails "the OpenSSL line: $line"
+    holds openssl req -in out -verify -noout 2>/dev/null
+
+    line=$(grep -o 'ssh-keygen -D [^ ]*' printed)
+    bash -c "$line" >out 2>err || fails "the ssh line: $line"
+    prints " $type\$"
+
+    # nginx hands what follows the first "engine:pkcs11:" to the engine
+    line=$(sed -n 's/.*"engine:pkcs11:\(.*\)";/\1/p' printed)
+    PKCS11_MODULE_PATH=$LATCHKEY_BUILD/latchkey-pkcs11.so openssl pkey -engine pkcs11 -inform engine \
+        -in "${line/\/path\/to\/pin/$DIR/pin}" -pubout >out 2>err || fails "the nginx line: $line"
+    prints 'BEGIN PUBLIC KEY'
+done
+finish
