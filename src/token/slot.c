@@ -7,7 +7,8 @@
 static void pad(CK_UTF8CHAR *out, size_t n, struct bytes text)
 {
     memset(out, ' ', n);
-    memcpy(out, text.p, text.n < n ? text.n : n);
+    if (text.n)
+        memcpy(out, text.p, text.n < n ? text.n : n);
 }
 
 #define PAD(field, text) pad(field, sizeof(field), text)

@@ -122,7 +122,7 @@ static void read_only_attributes(void **state)
     static const CK_ATTRIBUTE_TYPE bools[] = {CKA_LOCAL, CKA_ALWAYS_SENSITIVE, CKA_TOKEN,
                                               CKA_NEVER_EXTRACTABLE};
     for (size_t i = 0; i < COUNT(bools); i++) {
-        CK_ATTRIBUTE attribute = ATTR_BOOL(bools[i], true);
+        CK_ATTRIBUTE attribute = ATTR_BOOL(bools[i], !get_bool(fx.session, keys.private, bools[i]));
         assert_rv(CKR_ATTRIBUTE_READ_ONLY,
                   p11->C_SetAttributeValue(fx.session, keys.private, &attribute, 1));
     }

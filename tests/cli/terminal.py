@@ -29,5 +29,6 @@ while select.select([terminal], [], [], 60)[0]:
             answer = re.search(answer[1:-1], shown).group(1)
         answered = len(shown)
         os.write(terminal, answer.encode() + b"\n")
+os.close(terminal)  # hangs up on a command that still waits for an answer
 sys.stdout.write(shown.replace("\r\n", "\n"))
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
