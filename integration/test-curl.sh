@@ -25,7 +25,7 @@ spawn openssl s_server -accept "127.0.0.1:$PORT" -cert server.crt -key server.ke
 wait_for 's_server' port_open "$PORT"
 
 get() {
-    PKCS11_MODULE_PATH=$MODULE curl -sS --fail --cacert server.crt "https://127.0.0.1:$PORT/" "$@" \
+    PKCS11_MODULE_PATH=$MODULE curl -sS -m 60 --fail --cacert server.crt "https://127.0.0.1:$PORT/" "$@" \
         2>curl.err
 }
 

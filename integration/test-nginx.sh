@@ -71,12 +71,12 @@ EOF
 get() { # get PATH [CURL-OPTION...]
     local path=$1
     shift
-    curl -sS --fail --cacert ca.crt "https://127.0.0.1:$PORT$path" "$@" 2>curl.err
+    curl -sS -m 60 --fail --cacert ca.crt "https://127.0.0.1:$PORT$path" "$@" 2>curl.err
 }
 
 # signed_with ALGORITHM TYPE: in TLS 1.3 a client that verifies this alone gets the key that fits.
 signed_with() {
-    openssl s_client -connect "127.0.0.1:$PORT" -tls1_3 -sigalgs "$1" -CAfile ca.crt \
+    timeout 60 openssl s_client -connect "127.0.0.1:$PORT" -tls1_3 -sigalgs "$1" -CAfile ca.crt \
         -verify_return_error -verify_quiet </dev/null >s_client.out 2>&1
     grep -q "^Peer signature type: $2\$" s_client.out
 }

@@ -4,7 +4,7 @@
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 need nginx curl openssl ssh swtpm pgrep
-WORK=$(mktemp -d)
+WORK=$(TMPDIR=/tmp mktemp -d) # where other users can pass, too
 at_exit+=("rm -rf '$WORK'")
 chmod 755 "$WORK" # nginx's workers have to pass
 export LATCHKEY_BUILD=$BUILD LATCHKEY_QUICKSTART_DIR=$WORK/state

@@ -5,7 +5,7 @@
 need nginx curl openssl ssh-keygen swtpm
 openssl engine pkcs11 >/dev/null 2>&1 || skip 'OpenSSL has no pkcs11 engine'
 ! port_open 8443 || skip 'port 8443, which the recipes use, is taken'
-WORK=$(mktemp -d)
+WORK=$(TMPDIR=/tmp mktemp -d) # where other users can pass, too
 at_exit+=("rm -rf '$WORK'")
 logs=("$WORK/nginx/error.log")
 cd "$WORK"

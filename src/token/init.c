@@ -24,7 +24,11 @@ static void remove_pending(struct library *lib, unsigned min_age)
 
 void token_mend(struct library *lib)
 {
-    if (store_writable(lib->store))
+    pthread_mutex_lock(&lib->registry);
+    bool done = lib->mended;
+    lib->mended = true;
+    pthread_mutex_unlock(&lib->registry);
+    if (!done && store_writable(lib->store))
         remove_pending(lib, INTENT_AGE);
 }
 
@@ -226,7 +230,6 @@ CK_RV token_init(struct library *lib, CK_SLOT_ID slot, struct bytes pin, const C
         return CKR_TOKEN_WRITE_PROTECTED;
     if (pin.n < PIN_MIN || pin.n > PIN_MAX)
         return t ? CKR_PIN_INCORRECT : CKR_PIN_LEN_RANGE;
-    token_mend(lib);
     if (t) {
         TRY(again(t, pin, label, &p));
     } else {

@@ -95,6 +95,7 @@ struct library {
     size_t session_slots;
     CK_ULONG next_serial;
     struct token *tokens;
+    bool mended;                     /* token_mend did its work */
     bool caps_known;
     struct tpm_caps caps;
 };
@@ -132,7 +133,8 @@ CK_RV token_open_seat(struct token *t, bool so, struct bytes pin, struct secret 
 CK_RV token_reset_seed(struct bytes s, uint8_t *ret48);
 /* Under token.state (write): ends the login, drops private objects. */
 void token_drop_login(struct token *t);
-/* With an unfinished C_InitToken or a replaced token in the store: finish it (best effort). */
+/* What a killed C_InitToken or TokenDestroy left in the TPM is removed, at the first opening for
+ * writing. No TPM command when nothing is left. */
 void token_mend(struct library *lib);
 
 /* ---- sessions ------------------------------------------------------------------------------ */

@@ -100,6 +100,8 @@ CK_RV session_open(struct library *lib, CK_SLOT_ID slot, CK_FLAGS flags, CK_SESS
     if (rv == CKR_TOKEN_NOT_PRESENT && slot_shows_blank(lib))
         return CKR_TOKEN_NOT_RECOGNIZED; /* a token is there, but not initialised */
     TRY(rv);
+    if (flags & CKF_RW_SESSION)
+        token_mend(lib);
     forgive(t);
     TOKEN_READ(t);
     TRY(check_new(t, flags & CKF_RW_SESSION));

@@ -19,7 +19,13 @@ struct lock_record {
     int32_t pid;
     uint32_t n;
     uint32_t handle[RESIDENT_KEYS + 1 + 4]; /* resident, and what one call adds at most */
+    /* A command that makes a handle is under way: were its process killed now, only this would tell
+     * which of the TPM's handles is ours. */
+    uint32_t pending; /* enum pending */
+    uint8_t pending_name[NAME_MAX_SIZE];
+    uint32_t pending_name_n;
 };
+enum pending { PENDING_NONE, PENDING_OBJECT, PENDING_SESSION };
 
 struct lock_file {
     char path[512];
@@ -75,7 +81,9 @@ struct tpm {
     struct lock_file lock;
     struct lock_record record; /* as last read or written */
     uint8_t id[16];
-    bool id_made;
+    enum pending pending;
+    uint8_t pending_name[NAME_MAX_SIZE];
+    size_t pending_name_n;
     struct resident key[RESIDENT_KEYS];
     struct saved saved[SAVED_KEYS];
     struct session session; /* for key use; bare TPM only */
@@ -85,6 +93,10 @@ struct tpm {
     struct secret owner_auth;
     bool owner_auth_read;
 };
+
+/* Around a command that makes a handle: what it is going to be, written to the lock file's record;
+ * PENDING_NONE once the handle is known or was refused. name: of the object. */
+void handle_pending(struct tpm *t, enum pending what, struct bytes name);
 
 /* Every port function is one hold: mutex, connection, lock file, other owners' handles flushed. */
 CK_RV tpm_enter(struct tpm *t);
@@ -173,9 +185,6 @@ void session_wipe(struct session *s); /* for CLEANUP: the key in it is a secret 
 /* The parent's handle: persistent, or the transient primary made now (flushed when the call ends).
  */
 CK_RV parent_handle(struct tpm *t, const struct tpm_parent *parent, TPM2_HANDLE *ret);
-/* Loads an object under the parent for the length of this call. */
-CK_RV load_object(struct tpm *t, const struct tpm_parent *parent, struct bytes pub,
-                  struct bytes priv, TPM2_HANDLE *ret);
 void flush_handle(struct tpm *t, TPM2_HANDLE handle);
 /* Remember a handle to be flushed when the call ends; forget it (it ended, or stays); flush it now.
  */

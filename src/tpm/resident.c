@@ -17,6 +17,7 @@ void extra_add(struct tpm *t, TPM2_HANDLE handle)
     for (size_t i = 0; i < sizeof(t->extra) / sizeof(*t->extra); i++)
         if (!t->extra[i]) {
             t->extra[i] = handle;
+            handle_pending(t, PENDING_NONE, NO_BYTES);
             return;
         }
     log_error("more handles in one call than a TPM has slots; 0x%x stays", handle);
@@ -123,6 +124,7 @@ static TPM2_HANDLE load_context(struct tpm *t, struct bytes name)
         return 0;
     COMMAND(c, ContextLoad, .makes_handle = true, .repeatable = true);
     cmd_put_raw(&c, buf_bytes(&s->context));
+    handle_pending(t, PENDING_OBJECT, name);
     if (cmd_send(t, &c) == CKR_OK && c.rc == TPM2_RC_SUCCESS)
         return c.made;
     buf_free(&s->context);
@@ -162,8 +164,9 @@ static CK_RV try_load(struct tpm *t, TPM2_HANDLE parent, struct bytes parent_nam
     return cmd_send(t, c);
 }
 
-CK_RV load_object(struct tpm *t, const struct tpm_parent *parent, struct bytes pub,
-                  struct bytes priv, TPM2_HANDLE *ret)
+/* The caller ends the pending state once it has recorded the handle. */
+static CK_RV load_object(struct tpm *t, const struct tpm_parent *parent, struct bytes name,
+                         struct bytes pub, struct bytes priv, TPM2_HANDLE *ret)
 {
     for (int attempt = 0;; attempt++) {
         TPM2_HANDLE above;
@@ -171,7 +174,11 @@ CK_RV load_object(struct tpm *t, const struct tpm_parent *parent, struct bytes p
         /* the parent's authorization is empty and the blob is wrapped: a password session does */
         COMMAND(c, Load, .handles = 1, .auth_handles = 1, .auths = 1, .makes_handle = true,
                 .repeatable = true);
-        TRY(try_load(t, above, parent->name, pub, priv, &c));
+        handle_pending(t, PENDING_OBJECT, name);
+        CK_RV rv = try_load(t, above, parent->name, pub, priv, &c);
+        if (rv != CKR_OK || c.rc != TPM2_RC_SUCCESS)
+            handle_pending(t, PENDING_NONE, NO_BYTES);
+        TRY(rv);
         if (rc_plain(c.rc) == TPM2_RC_OBJECT_MEMORY && attempt == 0) {
             residents_flush(t);
             continue;
@@ -196,9 +203,10 @@ static CK_RV key_load(struct tpm *t, const struct tpm_key *key, struct bytes nam
         make_room(t, r);
         TPM2_HANDLE handle = load_context(t, name);
         if (!handle)
-            TRY(load_object(t, &key->parent, key->pub, key->priv, &handle));
+            TRY(load_object(t, &key->parent, name, key->pub, key->priv, &handle));
         *r = (struct resident){.handle = handle, .name_n = name.n};
         memcpy(r->name, name.p, name.n);
+        handle_pending(t, PENDING_NONE, NO_BYTES);
     }
     r->used = ++t->clock;
     *ret = r;

@@ -74,7 +74,11 @@ CK_RV session_start(struct tpm *t, const struct tpm_parent *parent, TPM2_SE type
     PUT(&c, UINT8, type);
     PUT(&c, TPMT_SYM_DEF, &aes);
     PUT(&c, UINT16, TPM2_ALG_SHA256);
-    TRY(cmd_send(t, &c));
+    handle_pending(t, PENDING_SESSION, NO_BYTES);
+    CK_RV rv = cmd_send(t, &c);
+    if (rv != CKR_OK || c.rc != TPM2_RC_SUCCESS)
+        handle_pending(t, PENDING_NONE, NO_BYTES);
+    TRY(rv);
     if (parent && rc_plain(c.rc) == TPM2_RC_HANDLE)
         return error_log(CKR_TOKEN_NOT_RECOGNIZED,
                          "the parent key 0x%x of this token is not in the TPM: it was cleared, or "
@@ -82,10 +86,13 @@ CK_RV session_start(struct tpm *t, const struct tpm_parent *parent, TPM2_SE type
                          parent->handle);
     TRY(error_tpm(ERROR_TPM_ANY, c.name, c.rc));
     struct bytes nonce = cmd_get_2b(&c);
-    if (c.bad || nonce.n != NONCE)
+    if (c.bad || nonce.n != NONCE) {
+        extra_add(t, c.made);
         return error_log(CKR_DEVICE_ERROR, "TPM2_StartAuthSession answered nonsense");
+    }
     memcpy(s.nonce_tpm, nonce.p, NONCE);
     s.handle = c.made;
+    extra_add(t, c.made);
     if (parent) {
         s.key_n = sizeof(s.key);
         TRY(soft_kdfa(HASH_SHA256, secret_bytes(&salt), "ATH", BYTES_OF(s.nonce_tpm),
@@ -93,7 +100,6 @@ CK_RV session_start(struct tpm *t, const struct tpm_parent *parent, TPM2_SE type
     }
     *ret = s;
     secret_wipe(&s, sizeof(s));
-    extra_add(t, c.made);
     return CKR_OK;
 }
 

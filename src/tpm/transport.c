@@ -135,10 +135,66 @@ static void write_record(struct tpm *t)
     for (size_t i = 0; i < sizeof(t->extra) / sizeof(*t->extra); i++)
         if (t->extra[i])
             r.handle[r.n++] = t->extra[i];
+    r.pending = t->pending;
+    r.pending_name_n = (uint32_t)t->pending_name_n;
+    memcpy(r.pending_name, t->pending_name, t->pending_name_n);
     if (memcmp(&r, &t->record, sizeof(r)) == 0)
         return;
     t->record = r;
     lock_file_write(&t->lock, &r);
+}
+
+void handle_pending(struct tpm *t, enum pending what, struct bytes name)
+{
+    t->pending = what;
+    t->pending_name_n = name.n;
+    if (name.n)
+        memcpy(t->pending_name, name.p, name.n);
+    if (!t->managed)
+        write_record(t);
+}
+
+/* ---- what a killed process left ------------------------------------------------------------ */
+
+static bool named(const struct lock_record *r, TPM2_HANDLE handle)
+{
+    for (uint32_t i = 0; i < r->n; i++)
+        if (r->handle[i] == handle)
+            return true;
+    return false;
+}
+
+static bool has_name(struct tpm *t, TPM2_HANDLE handle, struct bytes name)
+{
+    COMMAND(c, ReadPublic, .handles = 1, .repeatable = true);
+    c.handle[0].handle = handle;
+    if (cmd_send(t, &c) != CKR_OK || c.rc != TPM2_RC_SUCCESS)
+        return false;
+    cmd_get_2b(&c);
+    return bytes_equal(cmd_get_2b(&c), name) && !c.bad;
+}
+
+/* An object is known by its Name; a session, which has none, only when it is the one that the
+ * record does not explain. What may be a stranger's is left alone. */
+static void flush_pending(struct tpm *t, const struct lock_record *r)
+{
+    TPMS_CAPABILITY_DATA data;
+    TPM2_HANDLE unknown = 0;
+    unsigned unknowns = 0;
+    bool session = r->pending == PENDING_SESSION;
+    uint32_t first = session ? TPM2_LOADED_SESSION_FIRST : TPM2_TRANSIENT_FIRST;
+    if (get_capability(t, TPM2_CAP_HANDLES, first, 16, &data) != CKR_OK)
+        return;
+    for (uint32_t i = 0; i < data.data.handles.count && i < TPM2_MAX_CAP_HANDLES; i++) {
+        TPM2_HANDLE handle = data.data.handles.handle[i];
+        if (named(r, handle) ||
+            (!session && !has_name(t, handle, BYTES(r->pending_name, r->pending_name_n))))
+            continue;
+        unknown = handle;
+        unknowns++;
+    }
+    if (unknowns == 1)
+        flush_handle(t, unknown);
 }
 
 /* Somebody else had the TPM since: what he left is flushed, what we had he has flushed. */
@@ -146,9 +202,12 @@ static void take_over(struct tpm *t)
 {
     if (memcmp(t->record.owner, t->id, sizeof(t->id)) == 0)
         return;
+    const struct lock_record theirs = t->record;
     residents_forget(t);
-    for (uint32_t i = 0; i < t->record.n; i++)
-        flush_handle(t, t->record.handle[i]);
+    if (theirs.pending != PENDING_NONE && theirs.pending_name_n <= NAME_MAX_SIZE)
+        flush_pending(t, &theirs);
+    for (uint32_t i = 0; i < theirs.n; i++)
+        flush_handle(t, theirs.handle[i]);
     write_record(t);
 }
 

@@ -1,5 +1,6 @@
 #include "proxy.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -242,7 +243,7 @@ void proxy_start(struct swtpm *t, const char *path)
     snprintf(proxy.control_path, sizeof proxy.control_path, "%s.ctrl", path);
     proxy.listener = unix_listen(proxy.path);
     proxy.control = unix_listen(proxy.control_path);
-    if (pipe(proxy.wake) != 0 || pthread_create(&proxy.thread, NULL, proxy_main, NULL) != 0) {
+    if (pipe2(proxy.wake, O_CLOEXEC) != 0 || pthread_create(&proxy.thread, NULL, proxy_main, NULL) != 0) {
         perror("proxy");
         exit(EXIT_FAILURE);
     }

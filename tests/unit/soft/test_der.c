@@ -52,11 +52,23 @@ static void malformed(void **state)
     }
 }
 
+/* X.690 10.1: 128 octets fit the header 04 81 80. */
+static void length_with_leading_zero(void **state)
+{
+    (void)state;
+    uint8_t der[132] = {0x04, 0x82, 0x00, 0x80};
+    struct bytes found;
+    assert_false(soft_octet_string_parse(BYTES_OF(der), &found));
+    memcpy(der + 1, "\x04\x81\x80", 3);
+    assert_true(soft_octet_string_parse(BYTES(der + 1, 131), &found));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(octet_strings_round_trip),
         cmocka_unit_test(malformed),
+        cmocka_unit_test(length_with_leading_zero),
     };
     return run_soft_tests(tests);
 }

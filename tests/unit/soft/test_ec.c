@@ -202,6 +202,28 @@ static void extreme_keys(void **state)
     }
 }
 
+/* With the key 1 and r = n - z, u1 * G + u2 * Q is the point at infinity. */
+static void sum_at_infinity(void **state)
+{
+    (void)state;
+    uint8_t digest[20], sig[132] = {0};
+    fill(digest, sizeof(digest), 9);
+    for (enum curve c = CURVE_P224; c < CURVE_COUNT; c++) {
+        size_t field = curve_field_size(c);
+        EC_GROUP *group = EC_GROUP_new_by_curve_name(EC_curve_nist2nid(curve_name(c)));
+        BIGNUM *r = BN_bin2bn(digest, sizeof(digest), NULL);
+        assert_true(BN_sub(r, EC_GROUP_get0_order(group), r));
+        assert_int_equal(BN_bn2binpad(r, sig, (int)field), field);
+        memset(sig + field, 0, field);
+        sig[2 * field - 1] = 1;
+        CLEANUP(pair_free) struct pair p = pair_from_scalar(c, BN_value_one());
+        assert_int_equal(soft_ecdsa_verify(p.ours, BYTES_OF(digest), BYTES(sig, 2 * field)),
+                         CKR_SIGNATURE_INVALID);
+        BN_free(r);
+        EC_GROUP_free(group);
+    }
+}
+
 static void refuses_bad_points(void **state)
 {
     (void)state;
@@ -351,11 +373,17 @@ static void seed_and_digest_lengths(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(verifies_what_openssl_signs),  cmocka_unit_test(refuses_other_signatures),
-        cmocka_unit_test(refuses_numbers_out_of_range), cmocka_unit_test(extreme_keys),
-        cmocka_unit_test(refuses_bad_points),           cmocka_unit_test(ecdh_agrees_with_openssl),
-        cmocka_unit_test(seed_gives_the_known_key),     cmocka_unit_test(seed_is_reduced),
-        cmocka_unit_test(seed_signatures_verify),       cmocka_unit_test(seed_and_digest_lengths),
+        cmocka_unit_test(verifies_what_openssl_signs),
+        cmocka_unit_test(refuses_other_signatures),
+        cmocka_unit_test(refuses_numbers_out_of_range),
+        cmocka_unit_test(extreme_keys),
+        cmocka_unit_test(sum_at_infinity),
+        cmocka_unit_test(refuses_bad_points),
+        cmocka_unit_test(ecdh_agrees_with_openssl),
+        cmocka_unit_test(seed_gives_the_known_key),
+        cmocka_unit_test(seed_is_reduced),
+        cmocka_unit_test(seed_signatures_verify),
+        cmocka_unit_test(seed_and_digest_lengths),
     };
     return run_soft_tests(tests);
 }

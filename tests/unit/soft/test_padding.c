@@ -1,5 +1,6 @@
 /* Padding for the private-key operation: what is encoded here OpenSSL verifies, what OpenSSL
  * encrypts is unpadded here. */
+#define OPENSSL_SUPPRESS_DEPRECATED /* PKCS1_MGF1 */
 #include "rsa_pair.h"
 
 static const size_t sizes[] = {512, 1024, 1025, 1026, 1027, 1028, 1029, 1030, 1031, 2048};
@@ -201,6 +202,48 @@ static void unpad_oaep(void **state)
     }
 }
 
+/* SHA-1's OAEP block around db, 128 bytes in all; OpenSSL's MGF1 masks it. */
+static void oaep_block(const uint8_t *db, uint8_t *ret)
+{
+    enum { DB = 107, HASH = 20 };
+    uint8_t mask[DB], *seed = ret + 1, *masked = seed + HASH;
+    ret[0] = 0;
+    fill(seed, HASH, 7);
+    assert_int_equal(PKCS1_MGF1(mask, DB, seed, HASH, EVP_sha1()), 0);
+    for (size_t i = 0; i < DB; i++)
+        masked[i] = db[i] ^ mask[i];
+    assert_int_equal(PKCS1_MGF1(mask, HASH, masked, DB, EVP_sha1()), 0);
+    for (size_t i = 0; i < HASH; i++)
+        seed[i] ^= mask[i];
+}
+
+/* RFC 8017, 7.1.2 step 3 g: between the label's hash and the octet 01 only zeros. */
+static void oaep_padding_string(void **state)
+{
+    (void)state;
+    uint8_t db[107] = {0}, block[128], out[128];
+    size_t n = 4711;
+    struct bytes empty = NO_BYTES;
+    assert_ok(soft_hash(HASH_SHA1, &empty, 1, db));
+    db[100] = 1;
+    memcpy(db + 101, "\1\0text", 6);
+    oaep_block(db, block);
+    assert_ok(soft_unpad_oaep(HASH_SHA1, HASH_SHA1, NO_BYTES, BYTES_OF(block), out, &n));
+    assert_int_equal(n, 6);
+    assert_memory_equal(out, "\1\0text", 6);
+    for (size_t i = 20; i < 100; i++) {
+        db[i] = 2;
+        oaep_block(db, block);
+        assert_int_equal(soft_unpad_oaep(HASH_SHA1, HASH_SHA1, NO_BYTES, BYTES_OF(block), out, &n),
+                         CKR_ENCRYPTED_DATA_INVALID);
+        db[i] = 0;
+    }
+    memset(db + 20, 0, sizeof(db) - 20); /* no 01 at all */
+    oaep_block(db, block);
+    assert_int_equal(soft_unpad_oaep(HASH_SHA1, HASH_SHA1, NO_BYTES, BYTES_OF(block), out, &n),
+                     CKR_ENCRYPTED_DATA_INVALID);
+}
+
 static void unpad_oaep_refuses(void **state)
 {
     (void)state;
@@ -256,6 +299,7 @@ int main(void)
         cmocka_unit_test(unpad_pkcs1),
         cmocka_unit_test(unpad_pkcs1_refuses),
         cmocka_unit_test(unpad_oaep),
+        cmocka_unit_test(oaep_padding_string),
         cmocka_unit_test(unpad_oaep_refuses),
     };
     return cmocka_run_group_tests(tests, make_pairs, free_pairs);
