@@ -7,13 +7,12 @@ openssl engine pkcs11 >/dev/null 2>&1 || skip 'OpenSSL has no pkcs11 engine'
 ! port_open 8443 || skip 'port 8443, which the recipes use, is taken'
 WORK=$(TMPDIR=/tmp mktemp -d) # where other users can pass, too
 at_exit+=("rm -rf '$WORK'")
-logs=("$WORK/nginx/error.log")
+logs=("$WORK/build/try/nginx/error.log")
 cd "$WORK"
 mkdir build
 cp "$MODULE" "$BUILD/latchkey" build/
-cp "$ROOT/README.md" .
 # shellcheck disable=SC2016 # Markdown's backquotes
-sed -n '/^```sh test$/,/^```$/{/^```/!p}' README.md >recipes
+sed -n '/^```sh test$/,/^```$/{/^```/!p}' "$ROOT/README.md" >recipes
 [ "$(wc -l <recipes)" -gt 40 ] || die 'README.md has lost its recipes'
 
 # The README speaks to an ordinary user.
@@ -26,9 +25,8 @@ as_reader() {
     env -i "${as_user[@]}" env HOME="$WORK" PATH="/usr/sbin:$PATH" LANG=C.UTF-8 "$@"
 }
 # What a recipe that failed has left running.
-# shellcheck disable=SC2016 # expanded at the exit
-at_exit+=('as_reader build/latchkey tpm simulate stop >/dev/null 2>&1'
-    '[ ! -e nginx/nginx.pid ] || kill "$(cat nginx/nginx.pid)"')
+at_exit+=("as_reader '$WORK/build/latchkey' tpm simulate stop >/dev/null 2>&1"
+    "[ ! -e '$WORK/build/try/nginx/nginx.pid' ] || kill \"\$(cat '$WORK/build/try/nginx/nginx.pid')\"")
 
 as_reader bash -eux recipes >out 2>trace || {
     cat out trace >&2
@@ -36,7 +34,7 @@ as_reader bash -eux recipes >out 2>trace || {
 }
 grep -q '^hello CN=me$' out
 grep -q 'CN *= *device-0042' out
-openssl dgst -sha256 -verify <(openssl x509 -in me.crt -noout -pubkey) -signature README.sig README.md \
-    >/dev/null
+cd build/try
+openssl dgst -sha256 -verify <(openssl x509 -in me.crt -noout -pubkey) -signature web.sig web.crt >/dev/null
 grep -q '^ssh-rsa ' me.pub
-ok "$(wc -l <recipes) lines of README.md work as written"
+ok "$(wc -l <"$WORK/recipes") lines of README.md work as written"

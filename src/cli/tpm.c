@@ -235,3 +235,27 @@ CK_RV tpm_unlock(struct cli *cli)
         fputs("It took no code: anybody can do that. Set one: latchkey tpm harden\n", stderr);
     return CKR_OK;
 }
+
+/* ---- orphans ---- */
+
+CK_RV tpm_remove_index(struct cli *cli)
+{
+    char *end;
+    unsigned long handle = strtoul(cli->args[0], &end, 0);
+    if (end == cli->args[0] || *end)
+        return fail(EXIT_USAGE, "latchkey doctor lists them", "'%s' is not a handle like 0x1812345",
+                    cli->args[0]);
+    if (!cli->option[OPT_FORCE])
+        return fail(EXIT_USAGE, "look for other stores on this machine, then add --force",
+                    "NV index 0x%lx may belong to a token in another user's store", handle);
+    TRY(module_open_admin(cli));
+    CK_RV rv = cli->module.admin->NvRemove(handle);
+    if (rv == CKR_ARGUMENTS_BAD)
+        return fail(EXIT_NOT_FOUND, "latchkey doctor lists the orphans",
+                    "0x%lx is not an orphan: a token of this store uses it, or it is no index of "
+                    "latchkey's",
+                    handle);
+    TRY(check(rv, "remove NV index 0x%lx", handle));
+    printf("NV index 0x%lx is gone.\n", handle);
+    return CKR_OK;
+}

@@ -42,6 +42,7 @@ CK_RV object_list(struct cli *cli);
 CK_RV tpm_status(struct cli *cli);
 CK_RV tpm_harden(struct cli *cli);
 CK_RV tpm_unlock(struct cli *cli);
+CK_RV tpm_remove_index(struct cli *cli);
 CK_RV simulate_start(struct cli *cli);
 CK_RV simulate_stop(struct cli *cli);
 CK_RV simulate_status(struct cli *cli);

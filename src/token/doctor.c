@@ -1,6 +1,7 @@
 #include "internal.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,9 +84,13 @@ static void explain_no_tpm(struct library *lib, const struct report *r)
         PROBLEM("tpm", "latchkey tpm simulate start, if it is the simulator; else check 'tcti'",
                 "the TPM at '%s' does not answer", lib->config.tcti);
     } else if (stat("/dev/tpmrm0", &st) == 0) {
-        PROBLEM("tpm-permission", "usermod -a -G tss USER, then log in again",
-                "/dev/tpmrm0 is there but this user may not open it: it belongs to group %u",
-                (unsigned)st.st_gid);
+        struct group entry, *group = NULL;
+        char room[2048], remedy[128];
+        getgrgid_r(st.st_gid, &entry, room, sizeof(room), &group);
+        const char *name = group ? group->gr_name : "tss";
+        snprintf(remedy, sizeof(remedy), "usermod -a -G %s USER, then log in again", name);
+        PROBLEM("tpm-permission", remedy,
+                "/dev/tpmrm0 is there but this user may not open it: it belongs to group %s", name);
     } else {
         PROBLEM("tpm", "switch it on in the firmware set-up, or: latchkey tpm simulate start",
                 "this machine shows no TPM (no /dev/tpmrm0, no /dev/tpm0, no tpm2-abrmd)");
@@ -185,7 +190,7 @@ static void examine_orphans(struct library *lib, const uint32_t *nv, size_t n,
         char remedy[96];
         if (store_nv_known(lib->store, nv[i], &known) != CKR_OK || known)
             continue;
-        snprintf(remedy, sizeof(remedy), "latchkey doctor --remove-index 0x%x --force", nv[i]);
+        snprintf(remedy, sizeof(remedy), "latchkey tpm remove-index 0x%x --force", nv[i]);
         NOTE("nv-orphan", remedy,
              "NV index 0x%x looks like one of latchkey's but no token of this store names it; it "
              "may be another user's",

@@ -67,3 +67,14 @@ succeeds lk tpm unlock --recovery-file new-code
 sleep 2
 succeeds lk tpm unlock --recovery-file new-code
 finish
+
+# an orphan: an index in latchkey's range that no token names is listed and goes only by force
+tpm2_nvdefine -T "$LATCHKEY_TCTI" 0x1812345 -C o -s 8 -a 'ownerread|ownerwrite' >/dev/null
+succeeds lk doctor --json
+json 'any(f["id"] == "nv-orphan" and "tpm remove-index 0x1812345" in f["remedy"] for f in d)'
+exits 2 lk tpm remove-index 0x1812345
+exits 2 lk tpm remove-index fish --force
+exits 3 lk tpm remove-index 0x1500000 --force
+succeeds lk tpm remove-index 0x1812345 --force
+succeeds lk doctor --json
+json 'not any(f["id"] == "nv-orphan" for f in d)'
