@@ -77,18 +77,37 @@ static void unique_ids(void **state)
 static void always_there(void **state)
 {
     (void)state;
-    static const CK_ATTRIBUTE_TYPE private[] = {
-        CKA_CLASS,           CKA_TOKEN,         CKA_PRIVATE,          CKA_LABEL,
-        CKA_MODIFIABLE,      CKA_DESTROYABLE,   CKA_COPYABLE,         CKA_UNIQUE_ID,
-        CKA_KEY_TYPE,        CKA_ID,            CKA_START_DATE,       CKA_END_DATE,
-        CKA_DERIVE,          CKA_LOCAL,         CKA_KEY_GEN_MECHANISM, CKA_SUBJECT,
-        CKA_SENSITIVE,       CKA_DECRYPT,       CKA_SIGN,             CKA_SIGN_RECOVER,
-        CKA_UNWRAP,          CKA_EXTRACTABLE,   CKA_ALWAYS_SENSITIVE, CKA_NEVER_EXTRACTABLE,
-        CKA_WRAP_WITH_TRUSTED, CKA_ALWAYS_AUTHENTICATE, CKA_PUBLIC_KEY_INFO};
+    static const CK_ATTRIBUTE_TYPE private[] = {CKA_CLASS,
+                                                CKA_TOKEN,
+                                                CKA_PRIVATE,
+                                                CKA_LABEL,
+                                                CKA_MODIFIABLE,
+                                                CKA_DESTROYABLE,
+                                                CKA_COPYABLE,
+                                                CKA_UNIQUE_ID,
+                                                CKA_KEY_TYPE,
+                                                CKA_ID,
+                                                CKA_START_DATE,
+                                                CKA_END_DATE,
+                                                CKA_DERIVE,
+                                                CKA_LOCAL,
+                                                CKA_KEY_GEN_MECHANISM,
+                                                CKA_SUBJECT,
+                                                CKA_SENSITIVE,
+                                                CKA_DECRYPT,
+                                                CKA_SIGN,
+                                                CKA_SIGN_RECOVER,
+                                                CKA_UNWRAP,
+                                                CKA_EXTRACTABLE,
+                                                CKA_ALWAYS_SENSITIVE,
+                                                CKA_NEVER_EXTRACTABLE,
+                                                CKA_WRAP_WITH_TRUSTED,
+                                                CKA_ALWAYS_AUTHENTICATE,
+                                                CKA_PUBLIC_KEY_INFO};
     static const CK_ATTRIBUTE_TYPE public[] = {
-        CKA_CLASS, CKA_TOKEN, CKA_PRIVATE, CKA_LABEL, CKA_ID, CKA_KEY_TYPE, CKA_SUBJECT,
-        CKA_ENCRYPT, CKA_VERIFY, CKA_VERIFY_RECOVER, CKA_WRAP, CKA_TRUSTED, CKA_LOCAL, CKA_DERIVE,
-        CKA_PUBLIC_KEY_INFO};
+        CKA_CLASS,    CKA_TOKEN,   CKA_PRIVATE, CKA_LABEL,  CKA_ID,
+        CKA_KEY_TYPE, CKA_SUBJECT, CKA_ENCRYPT, CKA_VERIFY, CKA_VERIFY_RECOVER,
+        CKA_WRAP,     CKA_TRUSTED, CKA_LOCAL,   CKA_DERIVE, CKA_PUBLIC_KEY_INFO};
     static const char *const labels[] = {"rsa2048", "p256"};
     for (size_t k = 0; k < COUNT(labels); k++) {
         struct key_pair keys = keys_of(fx.session, labels[k]);
@@ -146,8 +165,7 @@ static void one_way_flags(void **state)
     CK_ATTRIBUTE shut = ATTR_BOOL(CKA_SENSITIVE, true), in = ATTR_BOOL(CKA_EXTRACTABLE, false);
     assert_rv(CKR_ATTRIBUTE_READ_ONLY,
               p11->C_SetAttributeValue(fx.session, keys.private, &open, 1));
-    assert_rv(CKR_ATTRIBUTE_READ_ONLY,
-              p11->C_SetAttributeValue(fx.session, keys.private, &out, 1));
+    assert_rv(CKR_ATTRIBUTE_READ_ONLY, p11->C_SetAttributeValue(fx.session, keys.private, &out, 1));
     assert_ok(p11->C_SetAttributeValue(fx.session, keys.private, &shut, 1));
     assert_ok(p11->C_SetAttributeValue(fx.session, keys.private, &in, 1));
 }
@@ -181,9 +199,9 @@ static void unmodifiable(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        USER_TEST(mixed_call),      USER_TEST(single_failures),  USER_TEST(length_query),
-        USER_TEST(unique_ids),      USER_TEST(always_there),     USER_TEST(set_id_and_label),
-        USER_TEST(read_only_attributes), USER_TEST(one_way_flags), USER_TEST(all_or_nothing),
+        USER_TEST(mixed_call),           USER_TEST(single_failures), USER_TEST(length_query),
+        USER_TEST(unique_ids),           USER_TEST(always_there),    USER_TEST(set_id_and_label),
+        USER_TEST(read_only_attributes), USER_TEST(one_way_flags),   USER_TEST(all_or_nothing),
         USER_TEST(unmodifiable),
     };
     return cmocka_run_group_tests(tests, group_keys, group_end);

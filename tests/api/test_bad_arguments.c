@@ -1,5 +1,5 @@
-/* What a broken caller does: handles that name nothing, NULL pointers, lengths that cannot be. Every
- * function refuses; none crashes. PKCS#11 3.0 section 5.1. */
+/* What a broken caller does: handles that name nothing, NULL pointers, lengths that cannot be.
+ * Every function refuses; none crashes. PKCS#11 3.0 section 5.1. */
 #include "keys.h"
 
 #define NOWHERE 0xDEADBEEFUL
@@ -62,8 +62,8 @@ static void sessions_that_are_not(void **state)
             {"C_Verify", p11->C_Verify(s, buffer, 1, buffer, 1)},
             {"C_VerifyUpdate", p11->C_VerifyUpdate(s, buffer, 1)},
             {"C_VerifyFinal", p11->C_VerifyFinal(s, buffer, 1)},
-            {"C_GenerateKeyPair", p11->C_GenerateKeyPair(s, MECHANISM(CKM_EC_KEY_PAIR_GEN), NULL,
-                                                         0, NULL, 0, &object, &object)},
+            {"C_GenerateKeyPair", p11->C_GenerateKeyPair(s, MECHANISM(CKM_EC_KEY_PAIR_GEN), NULL, 0,
+                                                         NULL, 0, &object, &object)},
             {"C_DeriveKey", p11->C_DeriveKey(s, ecdsa, 1, NULL, 0, &object)},
             {"C_SeedRandom", p11->C_SeedRandom(s, buffer, 1)},
             {"C_GenerateRandom", p11->C_GenerateRandom(s, buffer, 1)},
@@ -144,8 +144,7 @@ static void null_data(void **state)
     REFUSED(p11->C_EncryptInit(s, pkcs, rsa.public), p11->C_Encrypt(s, NULL, 1, buffer, &size));
     REFUSED(p11->C_EncryptInit(s, pkcs, rsa.public), p11->C_Encrypt(s, buffer, 1, buffer, NULL));
     REFUSED(p11->C_DecryptInit(s, pkcs, rsa.private), p11->C_Decrypt(s, NULL, 256, buffer, &size));
-    REFUSED(p11->C_DecryptInit(s, pkcs, rsa.private),
-            p11->C_Decrypt(s, buffer, 64, buffer, NULL));
+    REFUSED(p11->C_DecryptInit(s, pkcs, rsa.private), p11->C_Decrypt(s, buffer, 64, buffer, NULL));
 #undef REFUSED
 }
 
@@ -164,8 +163,8 @@ static void objects_that_are_not(void **state)
             {"C_VerifyInit", p11->C_VerifyInit(s, ecdsa, o)},
             {"C_EncryptInit", p11->C_EncryptInit(s, pkcs, o)},
             {"C_DecryptInit", p11->C_DecryptInit(s, pkcs, o)},
-            {"C_DeriveKey", p11->C_DeriveKey(s, MECHANISM_WITH(CKM_ECDH1_DERIVE, ecdh), o, NULL, 0,
-                                             &object)},
+            {"C_DeriveKey",
+             p11->C_DeriveKey(s, MECHANISM_WITH(CKM_ECDH1_DERIVE, ecdh), o, NULL, 0, &object)},
         };
         const struct answer objects[] = {
             {"C_DestroyObject", p11->C_DestroyObject(s, o)},
@@ -206,12 +205,12 @@ static void mechanism_parameters(void **state)
     CK_MECHANISM generate = {CKM_EC_KEY_PAIR_GEN, &pss, sizeof pss};
     struct blob curve = ec_params(NID_X9_62_prime256v1);
     CK_ATTRIBUTE public[] = {ATTR_MEM(CKA_EC_PARAMS, curve.p, curve.n)};
-    assert_rv(CKR_MECHANISM_PARAM_INVALID, p11->C_GenerateKeyPair(s, &generate, public, 1, NULL, 0,
-                                                                  &object, &object));
-    CK_ECDH1_DERIVE_PARAMS ecdh = {CKD_NULL, 0, NULL, (CK_ULONG)-1, NULL};
     assert_rv(CKR_MECHANISM_PARAM_INVALID,
-              p11->C_DeriveKey(s, MECHANISM_WITH(CKM_ECDH1_DERIVE, ecdh), ec.private, NULL, 0,
-                               &object));
+              p11->C_GenerateKeyPair(s, &generate, public, 1, NULL, 0, &object, &object));
+    CK_ECDH1_DERIVE_PARAMS ecdh = {CKD_NULL, 0, NULL, (CK_ULONG)-1, NULL};
+    assert_rv(
+        CKR_MECHANISM_PARAM_INVALID,
+        p11->C_DeriveKey(s, MECHANISM_WITH(CKM_ECDH1_DERIVE, ecdh), ec.private, NULL, 0, &object));
 }
 
 static void template_lengths(void **state)
@@ -246,10 +245,14 @@ static void sums_that_overflow(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        USER_TEST(sessions_that_are_not), USER_TEST(null_pointers),
-        USER_TEST(null_data),             USER_TEST(objects_that_are_not),
-        USER_TEST(no_key_at_all),         USER_TEST(mechanism_parameters),
-        USER_TEST(template_lengths),      USER_TEST(sums_that_overflow),
+        USER_TEST(sessions_that_are_not),
+        USER_TEST(null_pointers),
+        USER_TEST(null_data),
+        USER_TEST(objects_that_are_not),
+        USER_TEST(no_key_at_all),
+        USER_TEST(mechanism_parameters),
+        USER_TEST(template_lengths),
+        USER_TEST(sums_that_overflow),
     };
     return cmocka_run_group_tests(tests, group_keys, group_end);
 }

@@ -1,5 +1,5 @@
-/* C_DeriveKey with CKM_ECDH1_DERIVE and CKM_ECDH1_COFACTOR_DERIVE: PKCS#11 3.0 sections 2.3.9, 2.3.10;
- * the KDFs are those of ANSI X9.63. */
+/* C_DeriveKey with CKM_ECDH1_DERIVE and CKM_ECDH1_COFACTOR_DERIVE: PKCS#11 3.0
+ * sections 2.3.9, 2.3.10; the KDFs are those of ANSI X9.63. */
 #include "keys.h"
 
 #include <openssl/ec.h>
@@ -34,8 +34,8 @@ static struct other make_other(size_t curve)
     struct other o = {.key = EVP_EC_gen(curves[curve].group)};
     EVP_PKEY *token = openssl_key(fx.session, keys_of(fx.session, curves[curve].label).public);
     size_t n = sizeof o.point.p;
-    assert_int_equal(
-        EVP_PKEY_get_octet_string_param(o.key, "pub", o.point.p, sizeof o.point.p, &n), 1);
+    assert_int_equal(EVP_PKEY_get_octet_string_param(o.key, "pub", o.point.p, sizeof o.point.p, &n),
+                     1);
     o.point.n = n;
     EVP_PKEY_CTX *context = EVP_PKEY_CTX_new(o.key, NULL);
     assert_int_equal(EVP_PKEY_derive_init(context), 1);
@@ -74,14 +74,15 @@ static void plain_secret(void **state)
             assert_blob(get_attribute(fx.session, derived, CKA_VALUE), o.secret.p, curves[c].size);
             /* Section 2.3.9: truncation takes the leading bytes away. */
             assert_ok(derive(types[t], &parameters, key, 16, &derived));
-            assert_blob(get_attribute(fx.session, derived, CKA_VALUE),
-                        o.secret.p + o.secret.n - 16, 16);
+            assert_blob(get_attribute(fx.session, derived, CKA_VALUE), o.secret.p + o.secret.n - 16,
+                        16);
         }
         EVP_PKEY_free(o.key);
     }
 }
 
-/* Section 2.3.9: the point may be bare or in its DER OCTET STRING, and implementations accept both. */
+/* Section 2.3.9: the point may be bare or in its DER OCTET STRING, and implementations accept both.
+ */
 static void point_in_der(void **state)
 {
     (void)state;
@@ -186,9 +187,9 @@ static void derived_attributes(void **state)
     assert_false(get_bool(fx.session, derived, CKA_LOCAL));
     assert_false(get_bool(fx.session, derived, CKA_TOKEN));
     assert_int_equal(get_ulong(fx.session, derived, CKA_KEY_TYPE), CKK_GENERIC_SECRET);
-    CK_ATTRIBUTE hidden[] = {
-        ATTR_ULONG(CKA_CLASS, CKO_SECRET_KEY), ATTR_ULONG(CKA_KEY_TYPE, CKK_GENERIC_SECRET),
-        ATTR_BOOL(CKA_SENSITIVE, true), ATTR_BOOL(CKA_EXTRACTABLE, false)};
+    CK_ATTRIBUTE hidden[] = {ATTR_ULONG(CKA_CLASS, CKO_SECRET_KEY),
+                             ATTR_ULONG(CKA_KEY_TYPE, CKK_GENERIC_SECRET),
+                             ATTR_BOOL(CKA_SENSITIVE, true), ATTR_BOOL(CKA_EXTRACTABLE, false)};
     assert_ok(p11->C_DeriveKey(fx.session, MECHANISM_WITH(CKM_ECDH1_DERIVE, parameters), key,
                                hidden, COUNT(hidden), &derived));
     CK_BYTE value[66];

@@ -9,8 +9,8 @@ static const struct {
     CK_MECHANISM_TYPE hash;
     CK_RSA_PKCS_MGF_TYPE mgf;
 } hashes[] = {
-    {"SHA1", 20, CKM_SHA_1, CKG_MGF1_SHA1},       {"SHA224", 28, CKM_SHA224, CKG_MGF1_SHA224},
-    {"SHA256", 32, CKM_SHA256, CKG_MGF1_SHA256},  {"SHA384", 48, CKM_SHA384, CKG_MGF1_SHA384},
+    {"SHA1", 20, CKM_SHA_1, CKG_MGF1_SHA1},      {"SHA224", 28, CKM_SHA224, CKG_MGF1_SHA224},
+    {"SHA256", 32, CKM_SHA256, CKG_MGF1_SHA256}, {"SHA384", 48, CKM_SHA384, CKG_MGF1_SHA384},
     {"SHA512", 64, CKM_SHA512, CKG_MGF1_SHA512},
 };
 
@@ -68,8 +68,8 @@ static void pkcs1(void **state)
     static const CK_ULONG lengths[] = {0, 1, 48, 245};
     struct blob plain;
     for (size_t i = 0; i < COUNT(lengths); i++) {
-        assert_ok(decrypt(mechanism, keys.private,
-                          encrypt(mechanism, keys.public, lengths[i]), &plain));
+        assert_ok(
+            decrypt(mechanism, keys.private, encrypt(mechanism, keys.public, lengths[i]), &plain));
         assert_blob(plain, message, lengths[i]);
         assert_ok(decrypt(mechanism, keys.private,
                           openssl_encrypt(keys.public, NULL, NULL, lengths[i]), &plain));
@@ -77,8 +77,7 @@ static void pkcs1(void **state)
     }
     struct blob secret = {.n = sizeof secret.p};
     assert_ok(p11->C_EncryptInit(fx.session, mechanism, keys.public));
-    assert_rv(CKR_DATA_LEN_RANGE,
-              p11->C_Encrypt(fx.session, message, 246, secret.p, &secret.n));
+    assert_rv(CKR_DATA_LEN_RANGE, p11->C_Encrypt(fx.session, message, 246, secret.p, &secret.n));
 }
 
 static void oaep(void **state)
@@ -191,8 +190,12 @@ static void wrong_keys(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        USER_TEST(pkcs1),           USER_TEST(oaep),      USER_TEST(oaep_mixed_hashes),
-        USER_TEST(oaep_bad_parameters), USER_TEST(raw),   USER_TEST(bad_ciphertexts),
+        USER_TEST(pkcs1),
+        USER_TEST(oaep),
+        USER_TEST(oaep_mixed_hashes),
+        USER_TEST(oaep_bad_parameters),
+        USER_TEST(raw),
+        USER_TEST(bad_ciphertexts),
         USER_TEST(wrong_keys),
     };
     return cmocka_run_group_tests(tests, group_keys, group_end);

@@ -24,8 +24,7 @@ static void by_template(void **state)
     (void)state;
     CK_ATTRIBUTE private_key = ATTR_ULONG(CKA_CLASS, CKO_PRIVATE_KEY);
     CK_ATTRIBUTE one[] = {ATTR_STR(CKA_ID, "one")};
-    CK_ATTRIBUTE one_private[] = {ATTR_STR(CKA_ID, "one"),
-                                  ATTR_ULONG(CKA_CLASS, CKO_PRIVATE_KEY),
+    CK_ATTRIBUTE one_private[] = {ATTR_STR(CKA_ID, "one"), ATTR_ULONG(CKA_CLASS, CKO_PRIVATE_KEY),
                                   ATTR_BOOL(CKA_SIGN, true)};
     CK_ATTRIBUTE ec_keys[] = {ATTR_ULONG(CKA_KEY_TYPE, CKK_EC), ATTR_BOOL(CKA_TOKEN, true)};
     CK_ATTRIBUTE rsa_keys[] = {ATTR_ULONG(CKA_KEY_TYPE, CKK_RSA)};
@@ -46,8 +45,8 @@ static void by_unindexed_attribute(void **state)
     CK_BYTE seven = 7;
     CK_ATTRIBUTE value[] = {ATTR_MEM(CKA_VALUE, &seven, 1), ATTR_ULONG(CKA_CLASS, CKO_DATA)};
     CK_ATTRIBUTE derive[] = {ATTR_BOOL(CKA_DERIVE, true), ATTR_BOOL(CKA_SENSITIVE, true)};
-    struct blob point = get_attribute(
-        fx.session, find_object(fx.session, CKO_PUBLIC_KEY, "two"), CKA_EC_POINT);
+    struct blob point =
+        get_attribute(fx.session, find_object(fx.session, CKO_PUBLIC_KEY, "two"), CKA_EC_POINT);
     CK_ATTRIBUTE by_point[] = {ATTR_MEM(CKA_EC_POINT, point.p, point.n),
                                ATTR_ULONG(CKA_CLASS, CKO_PUBLIC_KEY)};
     assert_int_equal(count_objects(fx.session, value, 2), 1);
@@ -151,10 +150,14 @@ static void protocol(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        USER_TEST(by_template),     USER_TEST(by_unindexed_attribute),
-        USER_TEST(sensitive_values_never_match), USER_TEST(in_portions),
-        USER_TEST(before_login_public_only), USER_TEST(unknown_classes),
-        USER_TEST(changes_during_a_search), USER_TEST(protocol),
+        USER_TEST(by_template),
+        USER_TEST(by_unindexed_attribute),
+        USER_TEST(sensitive_values_never_match),
+        USER_TEST(in_portions),
+        USER_TEST(before_login_public_only),
+        USER_TEST(unknown_classes),
+        USER_TEST(changes_during_a_search),
+        USER_TEST(protocol),
     };
     return cmocka_run_group_tests(tests, group_objects, group_end);
 }

@@ -94,8 +94,8 @@ static void child_can_start(void **state)
 {
     (void)state;
     static CK_RV (*const children[])(void) = {child_starts_anew, child_finalizes_first,
-                                              child_finalizes_at_the_end,
-                                              child_without_environment, grandchild};
+                                              child_finalizes_at_the_end, child_without_environment,
+                                              grandchild};
     for (size_t i = 0; i < COUNT(children); i++) {
         parent_still_works();
         assert_ok(in_child(children[i]));
@@ -103,7 +103,8 @@ static void child_can_start(void **state)
     }
 }
 
-/* A child that exits runs the module's destructors and atexit handlers: the parent must not notice. */
+/* A child that exits runs the module's destructors and atexit handlers: the parent must not notice.
+ */
 static void exiting_child(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
-/* C_GetFunctionList, C_GetInterfaceList, C_GetInterface: PKCS#11 3.0 sections 5.4.4 to 5.4.6; and the
- * functions that wait for a later version. */
+/* C_GetFunctionList, C_GetInterfaceList, C_GetInterface: PKCS#11 3.0 sections 5.4.4 to 5.4.6; and
+ * the functions that wait for a later version. */
 #include "fixture.h"
 
 static void no_null_function(void **state)

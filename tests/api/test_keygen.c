@@ -1,5 +1,5 @@
-/* C_GenerateKeyPair: PKCS#11 3.0 sections 5.18.2, 2.1.4 (RSA), 2.3.5 (EC); the attributes of what it
- * makes: sections 4.7 to 4.9. */
+/* C_GenerateKeyPair: PKCS#11 3.0 sections 5.18.2, 2.1.4 (RSA), 2.3.5 (EC); the attributes of what
+ * it makes: sections 4.7 to 4.9. */
 #include "keys.h"
 
 #include <openssl/x509.h>
@@ -67,10 +67,14 @@ static void attributes_of_a_pair(void **state)
     static const struct {
         CK_ATTRIBUTE_TYPE type;
         bool value;
-    } private[] = {{CKA_SENSITIVE, true},        {CKA_EXTRACTABLE, false},
-                   {CKA_ALWAYS_SENSITIVE, true}, {CKA_NEVER_EXTRACTABLE, true},
-                   {CKA_SIGN, true},             {CKA_DERIVE, true},
-                   {CKA_DECRYPT, false},         {CKA_ALWAYS_AUTHENTICATE, false}};
+    } private[] = {{CKA_SENSITIVE, true},
+                   {CKA_EXTRACTABLE, false},
+                   {CKA_ALWAYS_SENSITIVE, true},
+                   {CKA_NEVER_EXTRACTABLE, true},
+                   {CKA_SIGN, true},
+                   {CKA_DERIVE, true},
+                   {CKA_DECRYPT, false},
+                   {CKA_ALWAYS_AUTHENTICATE, false}};
     for (size_t i = 0; i < COUNT(private); i++)
         assert_int_equal(get_bool(fx.session, keys.private, private[i].type), private[i].value);
     assert_int_equal(get_ulong(fx.session, keys.private, CKA_CLASS), CKO_PRIVATE_KEY);
@@ -101,8 +105,9 @@ static void private_value_stays_inside(void **state)
     assert_rv(CKR_ATTRIBUTE_SENSITIVE,
               p11->C_GetAttributeValue(fx.session, ec.private, &attribute, 1));
     assert_true(attribute.ulValueLen == CK_UNAVAILABLE_INFORMATION);
-    static const CK_ATTRIBUTE_TYPE types[] = {CKA_PRIVATE_EXPONENT, CKA_PRIME_1,    CKA_PRIME_2,
-                                              CKA_EXPONENT_1,       CKA_EXPONENT_2, CKA_COEFFICIENT};
+    static const CK_ATTRIBUTE_TYPE types[] = {CKA_PRIVATE_EXPONENT, CKA_PRIME_1,
+                                              CKA_PRIME_2,          CKA_EXPONENT_1,
+                                              CKA_EXPONENT_2,       CKA_COEFFICIENT};
     for (size_t i = 0; i < COUNT(types); i++) {
         attribute = (CK_ATTRIBUTE){types[i], value, sizeof value};
         assert_rv(CKR_ATTRIBUTE_SENSITIVE,
@@ -115,8 +120,8 @@ static CK_RV try_pair(CK_MECHANISM_TYPE type, CK_ATTRIBUTE *public, CK_ULONG pub
                       CK_ATTRIBUTE *private, CK_ULONG private_n)
 {
     struct key_pair keys;
-    return p11->C_GenerateKeyPair(fx.session, MECHANISM(type), public, public_n, private,
-                                  private_n, &keys.public, &keys.private);
+    return p11->C_GenerateKeyPair(fx.session, MECHANISM(type), public, public_n, private, private_n,
+                                  &keys.public, &keys.private);
 }
 
 static void refusals(void **state)
@@ -127,7 +132,8 @@ static void refusals(void **state)
     CK_ATTRIBUTE good = ATTR_MEM(CKA_EC_PARAMS, curve.p, curve.n);
     CK_ATTRIBUTE unknown = ATTR_MEM(CKA_EC_PARAMS, strange.p, strange.n);
     CK_ATTRIBUTE garbage = ATTR_MEM(CKA_EC_PARAMS, "garbage", 7);
-    CK_ATTRIBUTE bits = ATTR_ULONG(CKA_MODULUS_BITS, 777), big = ATTR_ULONG(CKA_MODULUS_BITS, 65536);
+    CK_ATTRIBUTE bits = ATTR_ULONG(CKA_MODULUS_BITS, 777),
+                 big = ATTR_ULONG(CKA_MODULUS_BITS, 65536);
     assert_rv(CKR_TEMPLATE_INCOMPLETE, try_pair(CKM_EC_KEY_PAIR_GEN, NULL, 0, NULL, 0));
     assert_rv(CKR_TEMPLATE_INCOMPLETE, try_pair(CKM_RSA_PKCS_KEY_PAIR_GEN, NULL, 0, NULL, 0));
     assert_rv_either(CKR_CURVE_NOT_SUPPORTED, CKR_DOMAIN_PARAMS_INVALID,
@@ -145,10 +151,8 @@ static void refusals(void **state)
     CK_ATTRIBUTE wrong_type = ATTR_ULONG(CKA_KEY_TYPE, CKK_RSA);
     CK_ATTRIBUTE local = ATTR_BOOL(CKA_LOCAL, true);
     CK_ATTRIBUTE own_value = ATTR_MEM(CKA_VALUE, "12345678901234567890123456789012", 32);
-    assert_rv(CKR_TEMPLATE_INCONSISTENT,
-              try_pair(CKM_EC_KEY_PAIR_GEN, &good, 1, &wrong_class, 1));
-    assert_rv(CKR_TEMPLATE_INCONSISTENT,
-              try_pair(CKM_EC_KEY_PAIR_GEN, &good, 1, &wrong_type, 1));
+    assert_rv(CKR_TEMPLATE_INCONSISTENT, try_pair(CKM_EC_KEY_PAIR_GEN, &good, 1, &wrong_class, 1));
+    assert_rv(CKR_TEMPLATE_INCONSISTENT, try_pair(CKM_EC_KEY_PAIR_GEN, &good, 1, &wrong_type, 1));
     rv = try_pair(CKM_EC_KEY_PAIR_GEN, &good, 1, &local, 1);
     assert_true(rv == CKR_ATTRIBUTE_READ_ONLY || rv == CKR_TEMPLATE_INCONSISTENT);
     rv = try_pair(CKM_EC_KEY_PAIR_GEN, &good, 1, &own_value, 1);
@@ -159,8 +163,7 @@ static void rights(void **state)
 {
     (void)state;
     struct blob curve = ec_params(NID_X9_62_prime256v1);
-    CK_ATTRIBUTE public[] = {ATTR_MEM(CKA_EC_PARAMS, curve.p, curve.n),
-                             ATTR_BOOL(CKA_TOKEN, true)};
+    CK_ATTRIBUTE public[] = {ATTR_MEM(CKA_EC_PARAMS, curve.p, curve.n), ATTR_BOOL(CKA_TOKEN, true)};
     CK_ATTRIBUTE private[] = {ATTR_BOOL(CKA_TOKEN, true), ATTR_BOOL(CKA_PRIVATE, true)};
     CK_SESSION_HANDLE rw = fx.session;
     fx.session = open_session(fx.slot, 0);
@@ -210,8 +213,8 @@ static void token_keys_outlive_the_process(void **state)
     CK_BYTE digest[48] = {1};
     struct blob signature =
         sign(fx.session, MECHANISM(CKM_ECDSA), keys.private, digest, sizeof digest);
-    assert_ok(verify(fx.session, MECHANISM(CKM_ECDSA), keys.public, digest, sizeof digest,
-                     signature));
+    assert_ok(
+        verify(fx.session, MECHANISM(CKM_ECDSA), keys.public, digest, sizeof digest, signature));
     assert_int_equal(find_object(fx.session, CKO_PRIVATE_KEY, "fleeting"), CK_INVALID_HANDLE);
 }
 
@@ -220,10 +223,14 @@ static void token_keys_outlive_the_process(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        USER_TEST(rsa_sizes),         USER_TEST(ec_curves),
-        USER_TEST(attributes_of_a_pair), USER_TEST(private_value_stays_inside),
-        USER_TEST(refusals),          USER_TEST(rights),
-        USER_TEST(usage_is_enforced), USER_TEST(token_keys_outlive_the_process),
+        USER_TEST(rsa_sizes),
+        USER_TEST(ec_curves),
+        USER_TEST(attributes_of_a_pair),
+        USER_TEST(private_value_stays_inside),
+        USER_TEST(refusals),
+        USER_TEST(rights),
+        USER_TEST(usage_is_enforced),
+        USER_TEST(token_keys_outlive_the_process),
     };
     return cmocka_run_group_tests(tests, group_token, group_end);
 }

@@ -46,7 +46,8 @@ static void flags_follow_the_counter(void **state)
     assert_int_equal(flags() & locked, locked);
 }
 
-/* CKR_PIN_INCORRECT for a wrong PIN and nothing else, CKR_PIN_LOCKED for a lockout and nothing else. */
+/* CKR_PIN_INCORRECT for a wrong PIN and nothing else, CKR_PIN_LOCKED for a lockout and nothing
+ * else. */
 static void locked_is_not_incorrect(void **state)
 {
     (void)state;
@@ -128,9 +129,9 @@ static void init_token_counts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        LOCKOUT_TEST(flags_follow_the_counter), LOCKOUT_TEST(locked_is_not_incorrect),
+        LOCKOUT_TEST(flags_follow_the_counter),  LOCKOUT_TEST(locked_is_not_incorrect),
         LOCKOUT_TEST(logged_in_process_goes_on), LOCKOUT_TEST(right_pin_is_never_counted),
-        LOCKOUT_TEST(wrong_pin_counts_once),    LOCKOUT_TEST(init_token_counts),
+        LOCKOUT_TEST(wrong_pin_counts_once),     LOCKOUT_TEST(init_token_counts),
     };
     return cmocka_run_group_tests(tests, group_keys, group_end);
 }

@@ -1,4 +1,5 @@
-/* C_Login, C_Logout, C_InitPIN, C_SetPIN, C_LoginUser: PKCS#11 3.0 sections 5.5.8, 5.5.9, 5.6.8–10. */
+/* C_Login, C_Logout, C_InitPIN, C_SetPIN, C_LoginUser: PKCS#11 3.0 sections 5.5.8, 5.5.9, 5.6.8–10.
+ */
 #include "keys.h"
 
 static void wrong_pin(void **state)
@@ -41,7 +42,8 @@ static void login_twice(void **state)
     assert_rv(CKR_USER_ANOTHER_ALREADY_LOGGED_IN, login(fx.session, CKU_USER, USER_PIN));
 }
 
-/* Section 5.6.9: at logout handles of private objects become invalid, private session objects go. */
+/* Section 5.6.9: at logout handles of private objects become invalid, private session objects go.
+ */
 static void logout_hides_private_objects(void **state)
 {
     (void)state;
@@ -189,18 +191,12 @@ static void always_authenticate(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        LOGIN_TEST(wrong_pin),
-        LOGIN_TEST(impossible_pins),
-        LOGIN_TEST(login_twice),
-        USER_TEST(logout_hides_private_objects),
-        USER_TEST(user_changes_pin),
-        LOGIN_TEST(public_session_changes_user_pin),
-        USER_TEST(so_changes_pins),
-        USER_TEST(init_pin_is_the_so_s),
-        LOGIN_TEST(no_user_pin_yet),
-        USER_TEST(binary_and_long_pins),
-        LOGIN_TEST(login_user),
-        USER_TEST(always_authenticate),
+        LOGIN_TEST(wrong_pin),       LOGIN_TEST(impossible_pins),
+        LOGIN_TEST(login_twice),     USER_TEST(logout_hides_private_objects),
+        USER_TEST(user_changes_pin), LOGIN_TEST(public_session_changes_user_pin),
+        USER_TEST(so_changes_pins),  USER_TEST(init_pin_is_the_so_s),
+        LOGIN_TEST(no_user_pin_yet), USER_TEST(binary_and_long_pins),
+        LOGIN_TEST(login_user),      USER_TEST(always_authenticate),
     };
     return cmocka_run_group_tests(tests, group_token, group_end);
 }

@@ -55,7 +55,7 @@ static void big_data_objects(void **state)
     CK_BYTE *value = malloc(BIG), *got = malloc(BIG);
     for (size_t i = 0; i < BIG; i++)
         value[i] = (CK_BYTE)(i * 2654435761U >> 13);
-    for (int private = 0; private < 2; private++) {
+    for (int private = 0; private < 2; private ++) {
         test_user(state);
         make_data(true, private, "big", value, BIG);
         assert_ok(p11->C_Finalize(NULL));
@@ -145,10 +145,10 @@ static void certificates(void **state)
 static void user_cannot_trust(void **state)
 {
     struct blob der = make_certificate();
-    CK_ATTRIBUTE template[] = {
-        ATTR_ULONG(CKA_CLASS, CKO_CERTIFICATE), ATTR_ULONG(CKA_CERTIFICATE_TYPE, CKC_X_509),
-        ATTR_STR(CKA_SUBJECT, "0"), ATTR_MEM(CKA_VALUE, der.p, der.n),
-        ATTR_BOOL(CKA_TRUSTED, true)};
+    CK_ATTRIBUTE template[] = {ATTR_ULONG(CKA_CLASS, CKO_CERTIFICATE),
+                               ATTR_ULONG(CKA_CERTIFICATE_TYPE, CKC_X_509),
+                               ATTR_STR(CKA_SUBJECT, "0"), ATTR_MEM(CKA_VALUE, der.p, der.n),
+                               ATTR_BOOL(CKA_TRUSTED, true)};
     CK_OBJECT_HANDLE object;
     test_user(state);
     assert_rv_either(CKR_ATTRIBUTE_READ_ONLY, CKR_USER_NOT_LOGGED_IN,
@@ -171,9 +171,9 @@ static void imported_public_keys(void **state)
     CK_OBJECT_HANDLE object;
     assert_ok(create(template, COUNT(template), &object));
     assert_false(get_bool(fx.session, object, CKA_LOCAL));
-    assert_rv(CKR_SIGNATURE_INVALID, verify(fx.session, MECHANISM(CKM_ECDSA), object,
-                                            "01234567890123456789", 20,
-                                            (struct blob){.n = 64, .p = {[31] = 1, [63] = 1}}));
+    assert_rv(CKR_SIGNATURE_INVALID,
+              verify(fx.session, MECHANISM(CKM_ECDSA), object, "01234567890123456789", 20,
+                     (struct blob){.n = 64, .p = {[31] = 1, [63] = 1}}));
     point.p[40] ^= 1;
     assert_true(create(template, COUNT(template), &object) != CKR_OK); /* off the curve */
     EVP_PKEY_free(key);
@@ -218,14 +218,15 @@ static void access_matrix(void **state)
         CK_USER_TYPE user;
         CK_RV rv[4]; /* public session, private session, public token, private token object */
     } rows[] = {
-        {0, CKU_CONTEXT_SPECIFIC,
+        {0,
+         CKU_CONTEXT_SPECIFIC,
          {CKR_OK, CKR_USER_NOT_LOGGED_IN, CKR_SESSION_READ_ONLY, CKR_SESSION_READ_ONLY}},
         {0, CKU_USER, {CKR_OK, CKR_OK, CKR_SESSION_READ_ONLY, CKR_SESSION_READ_ONLY}},
-        {CKF_RW_SESSION, CKU_CONTEXT_SPECIFIC,
+        {CKF_RW_SESSION,
+         CKU_CONTEXT_SPECIFIC,
          {CKR_OK, CKR_USER_NOT_LOGGED_IN, CKR_OK, CKR_USER_NOT_LOGGED_IN}},
         {CKF_RW_SESSION, CKU_USER, {CKR_OK, CKR_OK, CKR_OK, CKR_OK}},
-        {CKF_RW_SESSION, CKU_SO,
-         {CKR_OK, CKR_USER_NOT_LOGGED_IN, CKR_OK, CKR_USER_NOT_LOGGED_IN}},
+        {CKF_RW_SESSION, CKU_SO, {CKR_OK, CKR_USER_NOT_LOGGED_IN, CKR_OK, CKR_USER_NOT_LOGGED_IN}},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         test_initialized(state);

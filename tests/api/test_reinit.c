@@ -1,5 +1,5 @@
-/* C_InitToken over a token: PKCS#11 3.0 section 5.5.7. Its objects are destroyed for good, here and in
- * every other process. */
+/* C_InitToken over a token: PKCS#11 3.0 section 5.5.7. Its objects are destroyed for good, here and
+ * in every other process. */
 #include "keys.h"
 
 #include <sqlite3.h>
@@ -114,7 +114,8 @@ static void copy_store(const char *from, const char *to)
     assert_int_equal(system(command), 0);
 }
 
-/* A copy of the old store does not bring the old keys back: the TPM no longer holds their secret. */
+/* A copy of the old store does not bring the old keys back: the TPM no longer holds their secret.
+ */
 static void old_copy_is_dead(void **state)
 {
     char copy[80], parameters[120];

@@ -1,5 +1,5 @@
-/* A PIN that was changed is dead everywhere: with the store, with an old copy of the store, and in a
- * process that was there before. The current PIN opens every copy. */
+/* A PIN that was changed is dead everywhere: with the store, with an old copy of the store, and in
+ * a process that was there before. The current PIN opens every copy. */
 #include "keys.h"
 
 #include <stdio.h>

@@ -32,8 +32,7 @@ static void open_arguments(void **state)
     CK_SESSION_HANDLE session;
     assert_rv(CKR_SESSION_PARALLEL_NOT_SUPPORTED,
               p11->C_OpenSession(fx.slot, CKF_RW_SESSION, NULL, NULL, &session));
-    assert_rv(CKR_ARGUMENTS_BAD,
-              p11->C_OpenSession(fx.slot, CKF_SERIAL_SESSION, NULL, NULL, NULL));
+    assert_rv(CKR_ARGUMENTS_BAD, p11->C_OpenSession(fx.slot, CKF_SERIAL_SESSION, NULL, NULL, NULL));
     assert_rv(CKR_SLOT_ID_INVALID, p11->C_OpenSession(CK_UNAVAILABLE_INFORMATION,
                                                       CKF_SERIAL_SESSION, NULL, NULL, &session));
     assert_rv_either(CKR_TOKEN_NOT_PRESENT, CKR_TOKEN_NOT_RECOGNIZED,
@@ -150,14 +149,10 @@ static void session_cancel(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        SESSION_TEST(open_and_close),
-        SESSION_TEST(open_arguments),
-        SESSION_TEST(close_all),
-        SESSION_TEST(login_reaches_all_sessions),
-        SESSION_TEST(so_sessions),
-        SESSION_TEST(session_objects_end_with_it),
-        SESSION_TEST(parallel_functions),
-        SESSION_TEST(operations_are_separate),
+        SESSION_TEST(open_and_close),     SESSION_TEST(open_arguments),
+        SESSION_TEST(close_all),          SESSION_TEST(login_reaches_all_sessions),
+        SESSION_TEST(so_sessions),        SESSION_TEST(session_objects_end_with_it),
+        SESSION_TEST(parallel_functions), SESSION_TEST(operations_are_separate),
         SESSION_TEST(session_cancel),
     };
     return cmocka_run_group_tests(tests, group_token, group_end);

@@ -40,8 +40,7 @@ static void raw_digests(void **state)
         struct key_pair keys = keys_of(fx.session, curves[c].label);
         EVP_PKEY *key = openssl_key(fx.session, keys.public);
         for (size_t n = 1; n <= sizeof digest; n++) {
-            struct blob signature =
-                sign(fx.session, MECHANISM(CKM_ECDSA), keys.private, digest, n);
+            struct blob signature = sign(fx.session, MECHANISM(CKM_ECDSA), keys.private, digest, n);
             assert_int_equal(signature.n, curves[c].signature_size);
             assert_true(openssl_verify(key, 0, NULL, 0, digest, n, signature));
             assert_ok(verify(fx.session, MECHANISM(CKM_ECDSA), keys.public, digest, n, signature));
@@ -108,8 +107,8 @@ static void raw_in_parts(void **state)
     assert_ok(p11->C_SignUpdate(fx.session, digest, 10));
     assert_ok(p11->C_SignUpdate(fx.session, digest + 10, sizeof digest - 10));
     assert_ok(p11->C_SignFinal(fx.session, signature.p, &signature.n));
-    assert_ok(verify(fx.session, MECHANISM(CKM_ECDSA), keys.public, digest, sizeof digest,
-                     signature));
+    assert_ok(
+        verify(fx.session, MECHANISM(CKM_ECDSA), keys.public, digest, sizeof digest, signature));
 }
 
 static void refuses_forgeries(void **state)
@@ -132,8 +131,7 @@ static void refuses_forgeries(void **state)
     assert_rv(CKR_SIGNATURE_LEN_RANGE,
               verify(fx.session, mechanism, keys.public, "message", 7, bad));
     bad = (struct blob){.n = 64};
-    assert_rv(CKR_SIGNATURE_INVALID,
-              verify(fx.session, mechanism, keys.public, "message", 7, bad));
+    assert_rv(CKR_SIGNATURE_INVALID, verify(fx.session, mechanism, keys.public, "message", 7, bad));
 }
 
 /* Verification needs the public key alone: no login, no TPM. */
@@ -197,11 +195,9 @@ static void wrong_keys(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        USER_TEST(raw_digests),        USER_TEST(hashing_mechanisms),
-        USER_TEST(multi_part),         USER_TEST(raw_in_parts),
-        USER_TEST(refuses_forgeries),  USER_TEST(verify_without_login),
-        USER_TEST(session_key),        USER_TEST(keys_in_rotation),
-        USER_TEST(wrong_keys),
+        USER_TEST(raw_digests),  USER_TEST(hashing_mechanisms), USER_TEST(multi_part),
+        USER_TEST(raw_in_parts), USER_TEST(refuses_forgeries),  USER_TEST(verify_without_login),
+        USER_TEST(session_key),  USER_TEST(keys_in_rotation),   USER_TEST(wrong_keys),
     };
     return cmocka_run_group_tests(tests, group_curves, group_end);
 }

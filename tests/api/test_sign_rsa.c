@@ -63,8 +63,7 @@ static void pkcs1_any_data(void **state)
     CK_MECHANISM *mechanism = MECHANISM(CKM_RSA_PKCS);
     for (size_t i = 0; i < COUNT(lengths); i++) {
         struct blob signature = sign(fx.session, mechanism, keys.private, data, lengths[i]);
-        assert_true(
-            openssl_verify(key, RSA_PKCS1_PADDING, NULL, 0, data, lengths[i], signature));
+        assert_true(openssl_verify(key, RSA_PKCS1_PADDING, NULL, 0, data, lengths[i], signature));
         assert_ok(verify(fx.session, mechanism, keys.public, data, lengths[i], signature));
     }
     struct blob signature = {.n = sizeof signature.p};
@@ -100,8 +99,7 @@ static void raw(void **state)
     CK_MECHANISM *mechanism = MECHANISM(CKM_RSA_X_509);
     struct blob signature = sign(fx.session, mechanism, keys.private, block, sizeof block);
     assert_int_equal(signature.n, 256);
-    assert_true(
-        openssl_verify(key, RSA_NO_PADDING, NULL, 0, block, sizeof block, signature));
+    assert_true(openssl_verify(key, RSA_NO_PADDING, NULL, 0, block, sizeof block, signature));
     assert_ok(verify(fx.session, mechanism, keys.public, block, sizeof block, signature));
     /* Shorter input is padded with zeros in front (section 2.1.10). */
     struct blob shorter = sign(fx.session, mechanism, keys.private, block + 1, sizeof block - 1);
@@ -159,15 +157,15 @@ static void pss_bad_parameters(void **state)
         {CKM_SHA256, CKG_MGF1_SHA256, (CK_ULONG)-1},
     };
     for (size_t i = 0; i < COUNT(rows); i++)
-        assert_rv_either(CKR_MECHANISM_PARAM_INVALID, CKR_KEY_SIZE_RANGE,
-                         p11->C_SignInit(fx.session, MECHANISM_WITH(CKM_RSA_PKCS_PSS, rows[i]),
-                                         keys.private));
+        assert_rv_either(
+            CKR_MECHANISM_PARAM_INVALID, CKR_KEY_SIZE_RANGE,
+            p11->C_SignInit(fx.session, MECHANISM_WITH(CKM_RSA_PKCS_PSS, rows[i]), keys.private));
     assert_rv(CKR_MECHANISM_PARAM_INVALID,
               p11->C_SignInit(fx.session, MECHANISM(CKM_RSA_PKCS_PSS), keys.private));
     /* A combined mechanism and its parameters name one hash (section 2.1.13). */
-    assert_rv(CKR_MECHANISM_PARAM_INVALID,
-              p11->C_SignInit(fx.session, MECHANISM_WITH(CKM_SHA1_RSA_PKCS_PSS, good),
-                              keys.private));
+    assert_rv(
+        CKR_MECHANISM_PARAM_INVALID,
+        p11->C_SignInit(fx.session, MECHANISM_WITH(CKM_SHA1_RSA_PKCS_PSS, good), keys.private));
     CK_MECHANISM truncated = {CKM_RSA_PKCS_PSS, &good, sizeof good - 1};
     assert_rv(CKR_MECHANISM_PARAM_INVALID, p11->C_SignInit(fx.session, &truncated, keys.private));
     struct blob signature = {.n = sizeof signature.p};

@@ -55,8 +55,8 @@ static void token_info(void **state)
     assert_true(printable(info.manufacturerID, sizeof info.manufacturerID));
     assert_true(printable(info.model, sizeof info.model));
     assert_true(printable(info.serialNumber, sizeof info.serialNumber));
-    const CK_FLAGS set = CKF_RNG | CKF_LOGIN_REQUIRED | CKF_USER_PIN_INITIALIZED |
-                         CKF_TOKEN_INITIALIZED;
+    const CK_FLAGS set =
+        CKF_RNG | CKF_LOGIN_REQUIRED | CKF_USER_PIN_INITIALIZED | CKF_TOKEN_INITIALIZED;
     assert_int_equal(info.flags & set, set);
     assert_int_equal(info.flags & (CKF_WRITE_PROTECTED | CKF_USER_PIN_LOCKED | CKF_SO_PIN_LOCKED |
                                    CKF_PROTECTED_AUTHENTICATION_PATH),
@@ -245,10 +245,10 @@ int main(int argc, char **argv)
     static const peer_step steps[] = {peer_find_token};
     peer_serve(argc, argv, steps, COUNT(steps));
     const struct CMUnitTest tests[] = {
-        TOKEN_TEST(slot_list_protocol), TOKEN_TEST(slot_info),
-        TOKEN_TEST(token_info),         TOKEN_TEST(blank_token),
+        TOKEN_TEST(slot_list_protocol),   TOKEN_TEST(slot_info),
+        TOKEN_TEST(token_info),           TOKEN_TEST(blank_token),
         TOKEN_TEST(init_token_arguments), TOKEN_TEST(mechanism_list),
-        TOKEN_TEST(mechanism_flags),    TOKEN_TEST(slot_events),
+        TOKEN_TEST(mechanism_flags),      TOKEN_TEST(slot_events),
         TOKEN_TEST(slot_ids_are_stable),
     };
     return cmocka_run_group_tests(tests, group_token, group_end);

@@ -1,4 +1,5 @@
-/* The life of an operation: PKCS#11 3.0 sections 5.2 (output lengths) and 5.8 to 5.15 (what ends it). */
+/* The life of an operation: PKCS#11 3.0 sections 5.2 (output lengths) and 5.8 to 5.15 (what ends
+ * it). */
 #include "keys.h"
 
 /* One row an operation with output: how it begins, its one-part and its last multi-part call. */
@@ -250,8 +251,8 @@ static void in_place(void **state)
     assert_memory_equal(buffer, message, sizeof message);
 }
 
-/* Section 5.7.4 and 5.6.9 leave it open whether an operation goes on when its key is destroyed or the
- * user logs out; either way it comes to an end, and the next needs the key. */
+/* Section 5.7.4 and 5.6.9 leave it open whether an operation goes on when its key is destroyed or
+ * the user logs out; either way it comes to an end, and the next needs the key. */
 static void operations_lose_their_key(void **state)
 {
     (void)state;
@@ -275,10 +276,14 @@ static void operations_lose_their_key(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        STATE_TEST(output_lengths),         STATE_TEST(exact_buffers),
-        STATE_TEST(active_and_not_initialized), STATE_TEST(no_whole_after_update),
-        STATE_TEST(errors_end_it),          STATE_TEST(verification_always_ends),
-        STATE_TEST(null_mechanism_cancels), STATE_TEST(in_place),
+        STATE_TEST(output_lengths),
+        STATE_TEST(exact_buffers),
+        STATE_TEST(active_and_not_initialized),
+        STATE_TEST(no_whole_after_update),
+        STATE_TEST(errors_end_it),
+        STATE_TEST(verification_always_ends),
+        STATE_TEST(null_mechanism_cancels),
+        STATE_TEST(in_place),
         STATE_TEST(operations_lose_their_key),
     };
     return cmocka_run_group_tests(tests, group_keys, group_end);

@@ -1,5 +1,5 @@
-/* The store is read-only, damaged, from the future, not there: each has its code, and public work goes
- * on where it can. */
+/* The store is read-only, damaged, from the future, not there: each has its code, and public work
+ * goes on where it can. */
 #include "keys.h"
 
 #include <fcntl.h>
@@ -120,8 +120,8 @@ static void cut_short(void **state)
     assert_true(rv != CKR_OK && rv != CKR_GENERAL_ERROR && rv != CKR_PIN_INCORRECT);
 }
 
-/* Every page in turn is overwritten: whatever is asked, nothing crashes, no PIN is called wrong, and a
- * signature that is made is right. */
+/* Every page in turn is overwritten: whatever is asked, nothing crashes, no PIN is called wrong,
+ * and a signature that is made is right. */
 static void damaged_pages(void **state)
 {
     char path[100];
@@ -208,8 +208,9 @@ static void stolen(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        COPY_TEST(read_only),       COPY_TEST(not_a_database), COPY_TEST(from_the_future),
-        COPY_TEST(of_another_program), COPY_TEST(cut_short),   COPY_TEST(damaged_pages),
+        COPY_TEST(read_only),       COPY_TEST(not_a_database),
+        COPY_TEST(from_the_future), COPY_TEST(of_another_program),
+        COPY_TEST(cut_short),       COPY_TEST(damaged_pages),
         COPY_TEST(absent),          COPY_TEST(stolen),
     };
     return cmocka_run_group_tests(tests, group_keys, group_end);

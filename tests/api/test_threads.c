@@ -103,8 +103,8 @@ static void *mixed(void *number)
     return NULL;
 }
 
-/* One session for all: the usage guide leaves the order to the caller, so an operation of one thread may
- * meet another's; none may crash or leave anything but these codes. */
+/* One session for all: the usage guide leaves the order to the caller, so an operation of one
+ * thread may meet another's; none may crash or leave anything but these codes. */
 static void *share_a_session(void *unused)
 {
     (void)unused;
@@ -229,9 +229,12 @@ static void concurrent_initialize(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        THREAD_TEST(signing),          THREAD_TEST(objects),
-        THREAD_TEST(everything),       THREAD_TEST(shared_session),
-        THREAD_TEST(concurrent_logins), THREAD_TEST(closed_under_use),
+        THREAD_TEST(signing),
+        THREAD_TEST(objects),
+        THREAD_TEST(everything),
+        THREAD_TEST(shared_session),
+        THREAD_TEST(concurrent_logins),
+        THREAD_TEST(closed_under_use),
         THREAD_TEST(concurrent_initialize),
     };
     return cmocka_run_group_tests(tests, group_keys, group_end);

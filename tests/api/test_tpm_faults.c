@@ -1,5 +1,5 @@
-/* The TPM is absent, slow, confused, restarted, cleared: each has its code, none counts as a wrong PIN,
- * and what can go on goes on. */
+/* The TPM is absent, slow, confused, restarted, cleared: each has its code, none counts as a wrong
+ * PIN, and what can go on goes on. */
 #include "keys.h"
 
 #define TPM_CC_SIGN      0x15D
@@ -46,8 +46,7 @@ static void absent(void **state)
 {
     test_user(state);
     CK_OBJECT_HANDLE key = find_object(fx.session, CKO_PRIVATE_KEY, "p256");
-    struct blob signature =
-        sign(fx.session, MECHANISM(CKM_ECDSA), key, digest, sizeof digest);
+    struct blob signature = sign(fx.session, MECHANISM(CKM_ECDSA), key, digest, sizeof digest);
     assert_ok(p11->C_Finalize(NULL));
     swtpm_stop(&fx.tpm);
     CK_TOKEN_INFO info;
@@ -109,7 +108,8 @@ static void retry_codes(void **state)
     assert_int_equal(swtpm_lockout_counter(&fx.tpm), 0);
 }
 
-/* An object or session that a resource manager lost: loaded again. Its room taken by others: evicted. */
+/* An object or session that a resource manager lost: loaded again. Its room taken by others:
+ * evicted. */
 static void lost_objects_and_sessions(void **state)
 {
     static const uint32_t codes[] = {TPM_RC_REFERENCE_H0, TPM_RC_REFERENCE_S0};
@@ -147,8 +147,8 @@ static void device_errors(void **state)
     }
 }
 
-/* A lost answer, a cut connection, a changed answer: signing changes nothing in the TPM, so it is done
- * again. */
+/* A lost answer, a cut connection, a changed answer: signing changes nothing in the TPM, so it is
+ * done again. */
 static void broken_wire(void **state)
 {
     static const enum proxy_fault faults[] = {PROXY_DROP, PROXY_DROP_ANSWER, PROXY_CORRUPT};
@@ -170,10 +170,10 @@ static void faults_at_login(void **state)
         enum proxy_fault fault;
         uint32_t code, value;
     } rows[] = {
-        {PROXY_DROP, TPM_CC_NV_PUBLIC, 0},    {PROXY_DROP, TPM_CC_NV_READ, 0},
-        {PROXY_CORRUPT, TPM_CC_NV_PUBLIC, 0}, {PROXY_CORRUPT, TPM_CC_NV_READ, 0},
+        {PROXY_DROP, TPM_CC_NV_PUBLIC, 0},      {PROXY_DROP, TPM_CC_NV_READ, 0},
+        {PROXY_CORRUPT, TPM_CC_NV_PUBLIC, 0},   {PROXY_CORRUPT, TPM_CC_NV_READ, 0},
         {PROXY_DROP_ANSWER, TPM_CC_NV_READ, 0}, {PROXY_ERROR, TPM_CC_NV_READ, TPM_RC_FAILURE},
-        {PROXY_GARBAGE, TPM_CC_NV_READ, 0},   {PROXY_ERROR, TPM_CC_NV_PUBLIC, 0x9A2},
+        {PROXY_GARBAGE, TPM_CC_NV_READ, 0},     {PROXY_ERROR, TPM_CC_NV_PUBLIC, 0x9A2},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         test_public(state);
@@ -198,8 +198,8 @@ static void slow(void **state)
     assert_true(proxy_fault_struck());
 }
 
-/* After TPM2_Clear: the login is a device error, and once it is known the token is not recognized. The
- * last test: the token is lost. */
+/* After TPM2_Clear: the login is a device error, and once it is known the token is not recognized.
+ * The last test: the token is lost. */
 static void cleared(void **state)
 {
     CK_TOKEN_INFO info;
@@ -218,11 +218,10 @@ static void cleared(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        FAULT_TEST(absent),          FAULT_TEST(vanishes_and_comes_back),
-        FAULT_TEST(resets),          FAULT_TEST(retry_codes),
-        FAULT_TEST(lost_objects_and_sessions), FAULT_TEST(device_errors),
-        FAULT_TEST(broken_wire),     FAULT_TEST(faults_at_login),
-        FAULT_TEST(slow),            FAULT_TEST(cleared),
+        FAULT_TEST(absent),      FAULT_TEST(vanishes_and_comes_back),   FAULT_TEST(resets),
+        FAULT_TEST(retry_codes), FAULT_TEST(lost_objects_and_sessions), FAULT_TEST(device_errors),
+        FAULT_TEST(broken_wire), FAULT_TEST(faults_at_login),           FAULT_TEST(slow),
+        FAULT_TEST(cleared),
     };
     return cmocka_run_group_tests(tests, group_faults, group_end);
 }

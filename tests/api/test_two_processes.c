@@ -83,8 +83,8 @@ static CK_RV peer_set_pin_back(void)
 }
 
 static const peer_step steps[] = {
-    peer_login,      peer_make_object, peer_destroy_object, peer_make_session_object,
-    peer_rename_key, peer_rename_back, peer_sign_100,       peer_make_keys,
+    peer_login,      peer_make_object,  peer_destroy_object, peer_make_session_object,
+    peer_rename_key, peer_rename_back,  peer_sign_100,       peer_make_keys,
     peer_set_pin,    peer_set_pin_back, peer_sign_for_ever,
 };
 

@@ -24,7 +24,7 @@
 #define USER_PIN "user pin 1234"
 
 struct fixture {
-    char dir[48];  /* temporary directory of the program; removed at the end */
+    char dir[48]; /* temporary directory of the program; removed at the end */
     char store[64];
     struct swtpm tpm;
     CK_SLOT_ID slot;           /* the token of setup_token */
@@ -35,8 +35,9 @@ extern struct fixture fx;
 extern CK_FUNCTION_LIST *p11;
 extern CK_FUNCTION_LIST_3_0 *p11_3; /* NULL: the module has no 3.0 interface */
 
-/* Group set-up. environment: swtpm, store and environment variables, module loaded, not initialised.
- * token: and a token with LABEL and the two PINs. proxied: the same, through the proxy. */
+/* Group set-up. environment: swtpm, store and environment variables, module loaded, not
+ * initialised. token: and a token with LABEL and the two PINs. proxied: the same, through the
+ * proxy. */
 int group_environment(void **state);
 int group_token(void **state);
 int group_token_proxied(void **state);
@@ -75,15 +76,26 @@ void check_rv_either(CK_RV a, CK_RV b, CK_RV got, const char *call, const char *
 
 /* Template rows. */
 extern CK_BBOOL yes, no;
-#define ATTR_BOOL(type, value)  {type, (value) ? &yes : &no, sizeof(CK_BBOOL)}
-#define ATTR_ULONG(type, value) {type, &(CK_ULONG){value}, sizeof(CK_ULONG)}
-#define ATTR_STR(type, string)  {type, (CK_VOID_PTR)(string), strlen(string)}
-#define ATTR_MEM(type, p, n)    {type, (CK_VOID_PTR)(p), n}
-#define COUNT(array)            (sizeof(array) / sizeof *(array))
-#define PIN(string)             ((CK_UTF8CHAR_PTR)(string)), strlen(string)
-#define MECHANISM(type)         (&(CK_MECHANISM){type, NULL, 0})
-#define MECHANISM_WITH(type, parameters)                                                           \
-    (&(CK_MECHANISM){type, &(parameters), sizeof(parameters)})
+#define ATTR_BOOL(type, value)                                                                     \
+    {                                                                                              \
+        type, (value) ? &yes : &no, sizeof(CK_BBOOL)                                               \
+    }
+#define ATTR_ULONG(type, value)                                                                    \
+    {                                                                                              \
+        type, &(CK_ULONG){value}, sizeof(CK_ULONG)                                                 \
+    }
+#define ATTR_STR(type, string)                                                                     \
+    {                                                                                              \
+        type, (CK_VOID_PTR)(string), strlen(string)                                                \
+    }
+#define ATTR_MEM(type, p, n)                                                                       \
+    {                                                                                              \
+        type, (CK_VOID_PTR)(p), n                                                                  \
+    }
+#define COUNT(array)                     (sizeof(array) / sizeof *(array))
+#define PIN(string)                      ((CK_UTF8CHAR_PTR)(string)), strlen(string)
+#define MECHANISM(type)                  (&(CK_MECHANISM){type, NULL, 0})
+#define MECHANISM_WITH(type, parameters) (&(CK_MECHANISM){type, &(parameters), sizeof(parameters)})
 
 /* A process of its own with the module loaded afresh: the test program runs itself again with the
  * argument "peer" and serves the steps it is asked for, in order. */

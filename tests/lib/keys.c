@@ -12,16 +12,18 @@ static struct key_pair generate(CK_SESSION_HANDLE session, CK_MECHANISM_TYPE typ
 {
     CK_BYTE exponent[] = {1, 0, 1};
     CK_ATTRIBUTE public[] = {
-        ATTR_BOOL(CKA_TOKEN, token), ATTR_STR(CKA_LABEL, label),
-        ATTR_STR(CKA_ID, label),     ATTR_BOOL(CKA_VERIFY, true),
-        parameters,                  ATTR_BOOL(CKA_ENCRYPT, rsa),
+        ATTR_BOOL(CKA_TOKEN, token),
+        ATTR_STR(CKA_LABEL, label),
+        ATTR_STR(CKA_ID, label),
+        ATTR_BOOL(CKA_VERIFY, true),
+        parameters,
+        ATTR_BOOL(CKA_ENCRYPT, rsa),
         ATTR_MEM(CKA_PUBLIC_EXPONENT, exponent, sizeof exponent),
     };
     CK_ATTRIBUTE private[] = {
-        ATTR_BOOL(CKA_TOKEN, token),    ATTR_STR(CKA_LABEL, label),
-        ATTR_STR(CKA_ID, label),        ATTR_BOOL(CKA_PRIVATE, true),
-        ATTR_BOOL(CKA_SENSITIVE, true), ATTR_BOOL(CKA_SIGN, true),
-        ATTR_BOOL(CKA_DECRYPT, rsa),    ATTR_BOOL(CKA_DERIVE, !rsa),
+        ATTR_BOOL(CKA_TOKEN, token),  ATTR_STR(CKA_LABEL, label),     ATTR_STR(CKA_ID, label),
+        ATTR_BOOL(CKA_PRIVATE, true), ATTR_BOOL(CKA_SENSITIVE, true), ATTR_BOOL(CKA_SIGN, true),
+        ATTR_BOOL(CKA_DECRYPT, rsa),  ATTR_BOOL(CKA_DERIVE, !rsa),
     };
     struct key_pair pair = {CK_INVALID_HANDLE, CK_INVALID_HANDLE};
     assert_ok(p11->C_GenerateKeyPair(session, MECHANISM(type), public,
@@ -120,8 +122,8 @@ static void push_ec(OSSL_PARAM_BLD *build, struct blob *curve, struct blob *poin
     const CK_BYTE *der = curve->p;
     ASN1_OBJECT *oid = d2i_ASN1_OBJECT(NULL, &der, (long)curve->n);
     assert_non_null(oid);
-    OSSL_PARAM_BLD_push_utf8_string(build, OSSL_PKEY_PARAM_GROUP_NAME,
-                                    OBJ_nid2sn(OBJ_obj2nid(oid)), 0);
+    OSSL_PARAM_BLD_push_utf8_string(build, OSSL_PKEY_PARAM_GROUP_NAME, OBJ_nid2sn(OBJ_obj2nid(oid)),
+                                    0);
     ASN1_OBJECT_free(oid);
     /* CKA_EC_POINT is the DER OCTET STRING around the point (PKCS#11 3.0 section 2.3.3). */
     der = point->p;
@@ -211,7 +213,6 @@ CK_RV verify(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_OBJECT_HANDL
              const void *data, CK_ULONG n, struct blob signature)
 {
     CK_RV rv = p11->C_VerifyInit(session, mechanism, key);
-    return rv != CKR_OK
-               ? rv
-               : p11->C_Verify(session, (CK_BYTE_PTR)data, n, signature.p, signature.n);
+    return rv != CKR_OK ? rv
+                        : p11->C_Verify(session, (CK_BYTE_PTR)data, n, signature.p, signature.n);
 }

@@ -128,16 +128,9 @@ static enum proxy_fault take_fault(uint32_t code, uint32_t *value)
 
 static void error_response(struct exchange *e, uint32_t rc)
 {
-    const uint8_t response[] = {0x80,
-                                0x01,
-                                0,
-                                0,
-                                0,
-                                10,
-                                (uint8_t)(rc >> 24),
-                                (uint8_t)(rc >> 16),
-                                (uint8_t)(rc >> 8),
-                                (uint8_t)rc};
+    const uint8_t response[] = {
+        0x80,       0x01, 0, 0, 0, 10, (uint8_t)(rc >> 24), (uint8_t)(rc >> 16), (uint8_t)(rc >> 8),
+        (uint8_t)rc};
     memcpy(e->response, response, sizeof response);
     e->response_size = sizeof response;
 }
@@ -243,7 +236,8 @@ void proxy_start(struct swtpm *t, const char *path)
     snprintf(proxy.control_path, sizeof proxy.control_path, "%s.ctrl", path);
     proxy.listener = unix_listen(proxy.path);
     proxy.control = unix_listen(proxy.control_path);
-    if (pipe2(proxy.wake, O_CLOEXEC) != 0 || pthread_create(&proxy.thread, NULL, proxy_main, NULL) != 0) {
+    if (pipe2(proxy.wake, O_CLOEXEC) != 0 ||
+        pthread_create(&proxy.thread, NULL, proxy_main, NULL) != 0) {
         perror("proxy");
         exit(EXIT_FAILURE);
     }

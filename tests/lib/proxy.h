@@ -7,12 +7,12 @@
 
 enum proxy_fault {
     PROXY_NO_FAULT,
-    PROXY_ERROR,   /* value: the response code; the TPM does not see the command */
-    PROXY_DELAY,   /* value: milliseconds before the answer */
-    PROXY_DROP,    /* hang up before the TPM sees the command */
+    PROXY_ERROR,       /* value: the response code; the TPM does not see the command */
+    PROXY_DELAY,       /* value: milliseconds before the answer */
+    PROXY_DROP,        /* hang up before the TPM sees the command */
     PROXY_DROP_ANSWER, /* the TPM executes the command, its answer is lost */
-    PROXY_CORRUPT, /* flip the answer's last byte */
-    PROXY_GARBAGE, /* an answer of random length field and content */
+    PROXY_CORRUPT,     /* flip the answer's last byte */
+    PROXY_GARBAGE,     /* an answer of random length field and content */
 };
 
 /* Starts listening on path (and path.ctrl) in front of t. One proxy a process. */

@@ -10,10 +10,11 @@
 struct swtpm {
     pid_t pid; /* 0: not running */
     char dir[96];
-    char socket[104];  /* commands; swtpm's control channel is socket.ctrl */
+    char socket[104]; /* commands; swtpm's control channel is socket.ctrl */
 };
 
-/* Starts swtpm with its state in dir and returns once it answers. Ends the test program on failure. */
+/* Starts swtpm with its state in dir and returns once it answers. Ends the test program on failure.
+ */
 void swtpm_start(struct swtpm *t, const char *dir);
 /* TPM2_Shutdown, then stop and reap: an orderly power-off, which costs no dictionary-attack try. */
 void swtpm_stop(struct swtpm *t);
@@ -21,9 +22,11 @@ void swtpm_stop(struct swtpm *t);
 void swtpm_kill(struct swtpm *t);
 /* Starts again on the state that a stop or kill left. */
 void swtpm_restart(struct swtpm *t);
-/* A reboot of the machine (orderly), the process staying: transient objects and sessions are gone. */
+/* A reboot of the machine (orderly), the process staying: transient objects and sessions are gone.
+ */
 void swtpm_reset(struct swtpm *t);
-/* TPM2_Clear by the platform: a new storage seed; NV indices of the owner and persistent keys go. */
+/* TPM2_Clear by the platform: a new storage seed; NV indices of the owner and persistent keys go.
+ */
 void swtpm_clear(struct swtpm *t);
 /* TPM2_DictionaryAttackParameters with the empty lockoutAuth. Times in seconds. */
 void swtpm_set_lockout(struct swtpm *t, uint32_t max_tries, uint32_t interval, uint32_t recovery);

@@ -1,0 +1,150 @@
+/* base/config.h: where a setting comes from, and which source wins. */
+#include "base_test.h"
+
+#include "base/config.h"
+
+#include <sys/stat.h>
+
+static int clean_environment(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"LATCHKEY_STORE",    "LATCHKEY_TCTI",   "LATCHKEY_LOG",
+                                        "LATCHKEY_LOG_FILE", "XDG_CONFIG_HOME", "XDG_DATA_HOME"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        unsetenv(names[i]);
+    setenv("HOME", "/home/nobody", 1);
+    setenv("LATCHKEY_CONF", "/nonexistent/latchkey.conf", 1);
+    return 0;
+}
+
+/* What config_load makes of a file of this content. */
+static void load_file(const char *content, mode_t mode, struct config *ret)
+{
+    char *path = temporary_file(content);
+    assert_int_equal(chmod(path, mode), 0);
+    setenv("LATCHKEY_CONF", path, 1);
+    assert_int_equal(config_load(NULL, ret), CKR_OK);
+    unlink(path);
+    free(path);
+}
+
+static void defaults(void **state)
+{
+    (void)state;
+    CLEANUP(config_free) struct config c = {0};
+    assert_int_equal(config_load(NULL, &c), CKR_OK);
+    assert_string_equal(c.store, "/home/nobody/.local/share/latchkey");
+    assert_null(c.tcti);
+    assert_null(c.log_file);
+    assert_int_equal(c.log, LOG_ERROR);
+    assert_int_equal(c.pin_rounds, 10000);
+    assert_int_equal(c.lock_timeout, 30);
+    assert_false(c.show_empty_slot || c.password_session || c.pin_storage_sealed || c.unattended);
+}
+
+static void xdg_directories(void **state)
+{
+    (void)state;
+    CLEANUP(config_free) struct config c = {0};
+    setenv("XDG_DATA_HOME", "/data", 1);
+    setenv("XDG_CONFIG_HOME", "/config", 1);
+    assert_int_equal(config_load(NULL, &c), CKR_OK);
+    assert_string_equal(c.store, "/data/latchkey");
+    char *file = config_user_file();
+    assert_string_equal(file, "/nonexistent/latchkey.conf"); /* LATCHKEY_CONF names it */
+    free(file);
+    unsetenv("LATCHKEY_CONF");
+    file = config_user_file();
+    assert_string_equal(file, "/config/latchkey.conf");
+    free(file);
+}
+
+static void file_syntax(void **state)
+{
+    (void)state;
+    CLEANUP(config_free) struct config c = {0};
+    load_file("# a comment\n\n"
+              "  store =  /var/lib/some where  \n"
+              "tcti=swtpm:host=127.0.0.1,port=2321\n"
+              "show-empty-slot = yes\n"
+              "session = password\n"
+              "pin-rounds = 12345\n"
+              "log = debug\n"
+              "no equals sign here\n"
+              "unknown-key = 1\n"
+              "lock-timeout = soon\n"
+              "pin-storage = sealed", /* no newline at the end */
+              0600, &c);
+    assert_string_equal(c.store, "/var/lib/some where");
+    assert_string_equal(c.tcti, "swtpm:host=127.0.0.1,port=2321");
+    assert_true(c.show_empty_slot && c.password_session && c.pin_storage_sealed);
+    assert_int_equal(c.pin_rounds, 12345);
+    assert_int_equal(c.log, LOG_DEBUG);
+    assert_int_equal(c.lock_timeout, 30); /* a bad value is passed over */
+}
+
+/* A file that others can write decides nothing. */
+static void untrusted_file(void **state)
+{
+    (void)state;
+    CLEANUP(config_free) struct config open_to_group = {0}, open_to_all = {0};
+    load_file("store = /evil\n", 0620, &open_to_group);
+    assert_string_equal(open_to_group.store, "/home/nobody/.local/share/latchkey");
+    load_file("store = /evil\n", 0602, &open_to_all);
+    assert_string_equal(open_to_all.store, "/home/nobody/.local/share/latchkey");
+}
+
+static void precedence(void **state)
+{
+    (void)state;
+    CLEANUP(config_free) struct config file = {0}, environment = {0}, parameters = {0};
+    load_file("store = /file\ntcti = file\n", 0600, &file);
+    assert_string_equal(file.store, "/file");
+    setenv("LATCHKEY_STORE", "/environment", 1);
+    load_file("store = /file\ntcti = file\n", 0600, &environment);
+    assert_string_equal(environment.store, "/environment");
+    assert_string_equal(environment.tcti, "file");
+    assert_int_equal(config_load("store=/parameters", &parameters), CKR_OK);
+    assert_string_equal(parameters.store, "/parameters");
+}
+
+static void module_parameters(void **state)
+{
+    (void)state;
+    CLEANUP(config_free) struct config c = {0};
+    assert_int_equal(config_load("  store='/with a blank' tcti=\"swtpm:path=/s\"  log=warn\n", &c),
+                     CKR_OK);
+    assert_string_equal(c.store, "/with a blank");
+    assert_string_equal(c.tcti, "swtpm:path=/s");
+    assert_int_equal(c.log, LOG_WARN);
+}
+
+static void bad_module_parameters(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {
+        "nonsense",      "unknown=1",    "store='/unterminated", "log=loud",
+        "store",         "=value",       "pin-rounds=0",         "pin-rounds=-1",
+        "pin-rounds=1x", "session=none", "unattended=perhaps",   "store=/a tcti"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct config c = {0};
+        assert_int_equal(config_load(bad[i], &c), CKR_ARGUMENTS_BAD);
+        assert_null(c.store); /* untouched on failure */
+    }
+}
+
+#define CONFIG_TEST(f) cmocka_unit_test_setup(f, clean_environment)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CONFIG_TEST(defaults),
+        CONFIG_TEST(xdg_directories),
+        CONFIG_TEST(file_syntax),
+        CONFIG_TEST(untrusted_file),
+        CONFIG_TEST(precedence),
+        CONFIG_TEST(module_parameters),
+        CONFIG_TEST(bad_module_parameters),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
