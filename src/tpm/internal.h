@@ -176,6 +176,10 @@ bool transport_managed(const char *tcti);
 
 /* ---- sessions and handles ------------------------------------------------------------------ */
 
+/* A fresh secret that only the parent can decrypt: encrypted is the content of a
+ * TPM2B_ENCRYPTED_SECRET; *ret_hash the parent's nameAlg. */
+CK_RV parent_share(const struct tpm_parent *parent, const char *label, enum hash *ret_hash,
+                   struct buf *encrypted, struct secret *ret);
 /* Salted to the parent, or with parent NULL unsalted. type: TPM2_SE_HMAC or TPM2_SE_POLICY. */
 CK_RV session_start(struct tpm *t, const struct tpm_parent *parent, TPM2_SE type,
                     struct session *ret);
@@ -199,6 +203,13 @@ void residents_flush(struct tpm *t);
  * its parent, persistent or not. */
 void residents_yield(struct tpm *t);
 void saved_free(struct tpm *t);
+
+/* Sign and decrypt, fixedTPM, noDA, no scheme: the base of every key template. */
+TPM2B_PUBLIC key_template(TPMI_ALG_PUBLIC type);
+/* TPM2_Create under a salted session; sensitive: auth, and for what is not made by the TPM its
+ * value. Fills in ret's blobs. */
+CK_RV key_create(struct tpm *t, const struct tpm_parent *parent, struct bytes auth,
+                 struct bytes value, const TPM2B_PUBLIC *template, struct tpm_key_made *ret);
 
 /* The owner authorization from owner-auth-file, read once; empty without one. */
 CK_RV owner_auth(struct tpm *t, struct bytes *ret);

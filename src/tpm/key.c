@@ -18,7 +18,7 @@ void tpm_key_made_free(struct tpm_key_made *k)
 
 /* sign and decrypt both, no scheme: what a key may do is the token's business (CKA_SIGN …), and
  * raw RSA, on which PSS with any salt stands, needs the decrypt attribute. */
-static TPM2B_PUBLIC key_template(TPMI_ALG_PUBLIC type)
+TPM2B_PUBLIC key_template(TPMI_ALG_PUBLIC type)
 {
     return (TPM2B_PUBLIC){
         .publicArea = {.type = type,
@@ -35,13 +35,15 @@ static CK_RV append_2b(struct buf *b, struct bytes content)
     return buf_bytes_append(b, content);
 }
 
-static CK_RV create(struct tpm *t, const struct tpm_parent *parent, struct bytes auth,
-                    const TPM2B_PUBLIC *template, struct tpm_key_made *ret)
+CK_RV key_create(struct tpm *t, const struct tpm_parent *parent, struct bytes auth,
+                 struct bytes value, const TPM2B_PUBLIC *template, struct tpm_key_made *ret)
 {
     static const TPML_PCR_SELECTION no_pcrs = {0};
     CLEANUP(session_wipe) struct session s = {0};
     TPM2B_SENSITIVE_CREATE sensitive = {0};
     COMMAND(c, Create, .handles = 1, .auth_handles = 1, .auths = 1);
+    if (auth.n > TPM_AUTH || value.n > sizeof(sensitive.sensitive.data.buffer))
+        return CKR_GENERAL_ERROR;
     c.handle[0].name = parent->name;
     residents_yield(t);
     TRY(session_start(t, parent, TPM2_SE_HMAC,
@@ -49,10 +51,11 @@ static CK_RV create(struct tpm *t, const struct tpm_parent *parent, struct bytes
     TRY(parent_handle(t, parent, &c.handle[0].handle));
     s.keep = false;
     c.auth[0].session = c.encrypt_in = &s;
-    if (auth.n > TPM_AUTH)
-        return CKR_GENERAL_ERROR;
     sensitive.sensitive.userAuth.size = (uint16_t)auth.n;
     memcpy(sensitive.sensitive.userAuth.buffer, auth.p, auth.n);
+    sensitive.sensitive.data.size = (uint16_t)value.n;
+    if (value.n)
+        memcpy(sensitive.sensitive.data.buffer, value.p, value.n);
     PUT(&c, TPM2B_SENSITIVE_CREATE, &sensitive);
     secret_wipe(&sensitive, sizeof(sensitive));
     PUT(&c, TPM2B_PUBLIC, template);
@@ -102,7 +105,7 @@ CK_RV tpm_make_rsa(struct tpm *t, const struct tpm_parent *parent, struct bytes 
                          .keyBits = (uint16_t)bits,
                          .exponent = exponent == 65537 ? 0 : exponent};
     struct tpm_key_made k = {0};
-    CK_RV rv = create(t, parent, auth, &template, &k);
+    CK_RV rv = key_create(t, parent, auth, NO_BYTES, &template, &k);
     return made(rv == CKR_OK ? read_rsa(&k) : rv, &k, ret);
 }
 
@@ -138,7 +141,7 @@ CK_RV tpm_make_ec(struct tpm *t, const struct tpm_parent *parent, struct bytes a
                          .curveID = curve_id[c],
                          .kdf.scheme = TPM2_ALG_NULL};
     struct tpm_key_made k = {0};
-    CK_RV rv = create(t, parent, auth, &template, &k);
+    CK_RV rv = key_create(t, parent, auth, NO_BYTES, &template, &k);
     return made(rv == CKR_OK ? read_ec(&k, c) : rv, &k, ret);
 }
 

@@ -325,10 +325,7 @@ static CK_RV unseal(struct tpm *t, const struct tpm_parent *parent, struct sessi
 CK_RV tpm_seat_seal(struct tpm *t, const struct tpm_parent *parent, bool no_da, struct bytes auth,
                     struct bytes secret, struct tpm_seat_owned *ret)
 {
-    static const TPML_PCR_SELECTION no_pcrs = {0};
     HOLD(t);
-    CLEANUP(session_wipe) struct session s = {0};
-    TPM2B_SENSITIVE_CREATE sensitive = {0};
     const TPM2B_PUBLIC template = {
         .publicArea = {.type = TPM2_ALG_KEYEDHASH,
                        .nameAlg = TPM2_ALG_SHA256,
@@ -336,40 +333,13 @@ CK_RV tpm_seat_seal(struct tpm *t, const struct tpm_parent *parent, bool no_da, 
                                            TPMA_OBJECT_USERWITHAUTH |
                                            (no_da ? TPMA_OBJECT_NODA : 0),
                        .parameters.keyedHashDetail.scheme.scheme = TPM2_ALG_NULL}};
-    COMMAND(c, Create, .handles = 1, .auth_handles = 1, .auths = 1);
-    if (auth.n > TPM_AUTH || secret.n != TPM_SECRET)
-        return CKR_GENERAL_ERROR;
-    residents_yield(t);
-    TRY(session_start(t, parent, TPM2_SE_HMAC, &s));
-    c.handle[0].name = parent->name;
-    TRY(parent_handle(t, parent, &c.handle[0].handle));
-    s.keep = false;
-    c.auth[0].session = c.encrypt_in = &s;
-    sensitive.sensitive.userAuth.size = (uint16_t)auth.n;
-    memcpy(sensitive.sensitive.userAuth.buffer, auth.p, auth.n);
-    sensitive.sensitive.data.size = (uint16_t)secret.n;
-    memcpy(sensitive.sensitive.data.buffer, secret.p, secret.n);
-    PUT(&c, TPM2B_SENSITIVE_CREATE, &sensitive);
-    secret_wipe(&sensitive, sizeof(sensitive));
-    PUT(&c, TPM2B_PUBLIC, &template);
-    cmd_put_2b(&c, NO_BYTES);
-    PUT(&c, TPML_PCR_SELECTION, &no_pcrs);
-    TRY(cmd_exec(t, &c, ERROR_TPM_ANY));
-    struct bytes priv = cmd_get_2b(&c), pub = cmd_get_2b(&c);
-    TRY(cmd_parsed(&c));
-    struct tpm_seat_owned made = {0};
-    CK_RV rv = buf_u16(&made.priv, (uint16_t)priv.n);
-    if (rv == CKR_OK)
-        rv = buf_bytes_append(&made.priv, priv);
-    if (rv == CKR_OK)
-        rv = buf_u16(&made.pub, (uint16_t)pub.n);
-    if (rv == CKR_OK)
-        rv = buf_bytes_append(&made.pub, pub);
+    struct tpm_key_made made = {0};
+    CK_RV rv = key_create(t, parent, auth, secret, &template, &made);
     if (rv != CKR_OK) {
-        tpm_seat_free(&made);
+        tpm_key_made_free(&made);
         return rv;
     }
-    *ret = made;
+    *ret = (struct tpm_seat_owned){.pub = made.pub, .priv = made.priv};
     return CKR_OK;
 }
 

@@ -1,10 +1,9 @@
 #include "internal.h"
 
-static const uint8_t secret_label[] =
-    "SECRET"; /* with its NUL, as OAEP wants it (part 1, B.10.2) */
+/* ---- a secret for the parent's eyes (part 1, B.10 and C.6) --------------------------------- */
 
-static CK_RV ecc_salt(const TPMT_PUBLIC *key, enum hash h, struct buf *encrypted,
-                      struct secret *salt)
+static CK_RV share_by_ecdh(const TPMT_PUBLIC *key, enum hash h, const char *label,
+                           struct buf *encrypted, struct secret *ret)
 {
     const TPMS_ECC_POINT *p = &key->unique.ecc;
     enum curve curve = key->parameters.eccDetail.curveID == TPM2_ECC_NIST_P256   ? CURVE_P256
@@ -24,34 +23,40 @@ static CK_RV ecc_salt(const TPMT_PUBLIC *key, enum hash h, struct buf *encrypted
     TRY(buf_append(encrypted, own.p + 1, n));
     TRY(buf_u16(encrypted, (uint16_t)n));
     TRY(buf_append(encrypted, own.p + 1 + n, n));
-    TRY(secret_new(salt, hash_size(h)));
-    return soft_kdfe(h, secret_bytes(&z), "SECRET", BYTES(own.p + 1, n), BYTES(peer + 1, n),
-                     (uint32_t)(8 * hash_size(h)), salt->p);
+    TRY(secret_new(ret, hash_size(h)));
+    return soft_kdfe(h, secret_bytes(&z), label, BYTES(own.p + 1, n), BYTES(peer + 1, n),
+                     (uint32_t)(8 * hash_size(h)), ret->p);
 }
 
-static CK_RV rsa_salt(const TPMT_PUBLIC *key, enum hash h, struct buf *encrypted,
-                      struct secret *salt)
+static CK_RV share_by_oaep(const TPMT_PUBLIC *key, enum hash h, const char *label,
+                           struct buf *encrypted, struct secret *ret)
 {
     uint32_t e = key->parameters.rsaDetail.exponent ? key->parameters.rsaDetail.exponent : 65537;
     uint8_t exponent[4] = {(uint8_t)(e >> 24), (uint8_t)(e >> 16), (uint8_t)(e >> 8), (uint8_t)e};
     CLEANUP(soft_key_free) struct soft_key *k = NULL;
     uint8_t *out;
     TRY(soft_key_rsa(BYTES(key->unique.rsa.buffer, key->unique.rsa.size), BYTES_OF(exponent), &k));
-    TRY(secret_new(salt, hash_size(h)));
-    TRY(soft_random(salt->p, salt->n));
+    TRY(secret_new(ret, hash_size(h)));
+    TRY(soft_random(ret->p, ret->n));
     TRY(buf_extend(encrypted, key->unique.rsa.size, &out));
-    return soft_rsa_encrypt_oaep(k, h, h, BYTES_OF(secret_label), secret_bytes(salt), out);
+    /* the label with its NUL (B.4) */
+    return soft_rsa_encrypt_oaep(k, h, h, BYTES(label, strlen(label) + 1), secret_bytes(ret), out);
 }
 
-static CK_RV make_salt(const struct tpm_parent *parent, struct buf *encrypted, struct secret *salt)
+CK_RV parent_share(const struct tpm_parent *parent, const char *label, enum hash *ret_hash,
+                   struct buf *encrypted, struct secret *ret)
 {
     TPM2B_PUBLIC pub;
     if (!public_parse(parent->pub, &pub))
         return error_log(CKR_DEVICE_ERROR, "the parent key in the store cannot be read");
     enum hash h = pub.publicArea.nameAlg == TPM2_ALG_SHA384 ? HASH_SHA384 : HASH_SHA256;
-    return pub.publicArea.type == TPM2_ALG_ECC ? ecc_salt(&pub.publicArea, h, encrypted, salt)
-                                               : rsa_salt(&pub.publicArea, h, encrypted, salt);
+    *ret_hash = h;
+    return pub.publicArea.type == TPM2_ALG_ECC
+               ? share_by_ecdh(&pub.publicArea, h, label, encrypted, ret)
+               : share_by_oaep(&pub.publicArea, h, label, encrypted, ret);
 }
+
+/* ---- sessions ------------------------------------------------------------------------------ */
 
 CK_RV session_start(struct tpm *t, const struct tpm_parent *parent, TPM2_SE type,
                     struct session *ret)
@@ -60,11 +65,12 @@ CK_RV session_start(struct tpm *t, const struct tpm_parent *parent, TPM2_SE type
         .algorithm = TPM2_ALG_AES, .keyBits.aes = 128, .mode.aes = TPM2_ALG_CFB};
     CLEANUP(buf_free) struct buf encrypted = {0};
     CLEANUP(secret_free) struct secret salt = {0};
+    enum hash parent_hash;
     COMMAND(c, StartAuthSession, .handles = 2, .makes_handle = true);
     c.handle[0].handle = TPM2_RH_NULL;
     c.handle[1].handle = TPM2_RH_NULL;
     if (parent) {
-        TRY(make_salt(parent, &encrypted, &salt));
+        TRY(parent_share(parent, "SECRET", &parent_hash, &encrypted, &salt));
         TRY(parent_handle(t, parent, &c.handle[0].handle));
     }
     struct session s = {.policy = type == TPM2_SE_POLICY, .keep = true};
