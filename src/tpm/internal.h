@@ -197,6 +197,8 @@ void extra_forget(struct tpm *t, TPM2_HANDLE handle);
 void extra_flush(struct tpm *t, TPM2_HANDLE handle);
 /* Runs c on a key: loads it when needed, gives c its session, renews what was lost. */
 CK_RV key_use(struct tpm *t, const struct tpm_key *key, struct cmd *c);
+/* The same for a command with more handles behind the key's, set by the caller. */
+CK_RV key_use_with(struct tpm *t, const struct tpm_key *key, struct cmd *c, unsigned handles);
 void residents_forget(struct tpm *t); /* without a command: the handles mean nothing any more */
 void residents_flush(struct tpm *t);
 /* Gives up all but one resident key: a command that makes an object needs a slot for it and one for
@@ -206,6 +208,7 @@ void saved_free(struct tpm *t);
 
 /* Sign and decrypt, fixedTPM, noDA, no scheme: the base of every key template. */
 TPM2B_PUBLIC key_template(TPMI_ALG_PUBLIC type);
+TPM2_ECC_CURVE key_curve_id(enum curve c);
 /* TPM2_Create under a salted session; sensitive: auth, and for what is not made by the TPM its
  * value. Fills in ret's blobs. */
 CK_RV key_create(struct tpm *t, const struct tpm_parent *parent, struct bytes auth,

@@ -1,11 +1,15 @@
 #include "internal.h"
 
-static const TPM2_ECC_CURVE curve_id[CURVE_COUNT] = {
-    [CURVE_P224] = TPM2_ECC_NIST_P224,
-    [CURVE_P256] = TPM2_ECC_NIST_P256,
-    [CURVE_P384] = TPM2_ECC_NIST_P384,
-    [CURVE_P521] = TPM2_ECC_NIST_P521,
-};
+TPM2_ECC_CURVE key_curve_id(enum curve c)
+{
+    static const TPM2_ECC_CURVE id[CURVE_COUNT] = {
+        [CURVE_P224] = TPM2_ECC_NIST_P224,
+        [CURVE_P256] = TPM2_ECC_NIST_P256,
+        [CURVE_P384] = TPM2_ECC_NIST_P384,
+        [CURVE_P521] = TPM2_ECC_NIST_P521,
+    };
+    return id[c];
+}
 
 void tpm_key_made_free(struct tpm_key_made *k)
 {
@@ -138,7 +142,7 @@ CK_RV tpm_make_ec(struct tpm *t, const struct tpm_parent *parent, struct bytes a
     template.publicArea.parameters.eccDetail =
         (TPMS_ECC_PARMS){.symmetric.algorithm = TPM2_ALG_NULL,
                          .scheme.scheme = TPM2_ALG_NULL,
-                         .curveID = curve_id[c],
+                         .curveID = key_curve_id(c),
                          .kdf.scheme = TPM2_ALG_NULL};
     struct tpm_key_made k = {0};
     CK_RV rv = key_create(t, parent, auth, NO_BYTES, &template, &k);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -55,29 +56,47 @@ static CK_RV shared_dir(char *ret, size_t n)
     return CKR_OK;
 }
 
-/* Everyone who can reach a TPM must come to the same file: beside a Unix socket; else in the shared
- * directory under the device number or the address. */
-CK_RV lock_file_path(const struct config *config, const char *tcti, char *ret, size_t n)
+/* The path of a Unix-socket TCTI, without what may follow it and with links resolved; false for any
+ * other TCTI. */
+static bool socket_path(const char *tcti, char *ret)
 {
-    const char *socket = strstr(tcti, "path=");
+    const char *given = strstr(tcti, "path=");
+    char path[PATH_MAX];
+    if (!given)
+        return false;
+    snprintf(path, sizeof(path), "%.*s", (int)strcspn(given + 5, ","), given + 5);
+    if (!realpath(path, ret))
+        strcpy(ret, path);
+    return true;
+}
+
+/* Where there is no socket to lie beside: the device's number, the socket's inode, the address. */
+static void leaf_name(const char *tcti, const char *socket, char *ret, size_t n)
+{
     const char *device = strncmp(tcti, "device:", 7) == 0 ? tcti + 7 : NULL;
-    char leaf[300], dir[256];
     struct stat st;
-    if (socket && !config->lock_dir) {
-        size_t length = strcspn(socket + 5, ",");
-        snprintf(ret, n, "%.*s.lock", (int)length, socket + 5);
-        return CKR_OK;
-    }
     if (device && stat(device, &st) == 0)
-        snprintf(leaf, sizeof(leaf), "dev-%u-%u", major(st.st_rdev), minor(st.st_rdev));
-    else if (socket && stat(socket + 5, &st) == 0)
-        snprintf(leaf, sizeof(leaf), "socket-%lu-%lu", (unsigned long)st.st_dev,
-                 (unsigned long)st.st_ino);
+        snprintf(ret, n, "dev-%u-%u", major(st.st_rdev), minor(st.st_rdev));
+    else if (socket && stat(socket, &st) == 0)
+        snprintf(ret, n, "socket-%lu-%lu", (unsigned long)st.st_dev, (unsigned long)st.st_ino);
     else
-        snprintf(leaf, sizeof(leaf), "%s", tcti);
-    for (char *c = leaf; *c; c++)
+        snprintf(ret, n, "%s", tcti);
+    for (char *c = ret; *c; c++)
         if (*c == '/')
             *c = '_';
+}
+
+/* Everyone who can reach a TPM must come to the same file: beside a Unix socket; else in the shared
+ * directory. */
+CK_RV lock_file_path(const struct config *config, const char *tcti, char *ret, size_t n)
+{
+    char socket[PATH_MAX], leaf[300], dir[256];
+    bool by_socket = socket_path(tcti, socket);
+    if (by_socket && !config->lock_dir)
+        return (size_t)snprintf(ret, n, "%s.lock", socket) < n
+                   ? CKR_OK
+                   : error_log(CKR_DEVICE_ERROR, "the path of the TPM's socket is too long");
+    leaf_name(tcti, by_socket ? socket : NULL, leaf, sizeof(leaf));
     if (config->lock_dir)
         snprintf(dir, sizeof(dir), "%s", config->lock_dir);
     else

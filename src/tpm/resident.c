@@ -256,11 +256,17 @@ static bool renew(struct tpm *t, TSS2_RC rc, struct resident *r)
 
 CK_RV key_use(struct tpm *t, const struct tpm_key *key, struct cmd *c)
 {
+    return key_use_with(t, key, c, 1);
+}
+
+CK_RV key_use_with(struct tpm *t, const struct tpm_key *key, struct cmd *c, unsigned handles)
+{
     uint8_t name[NAME_MAX_SIZE];
     size_t name_n;
     bool in = c->encrypt_in != NULL, out = c->encrypt_out != NULL; /* any non-NULL: asked for */
     TRY(public_name(key->pub, name, &name_n));
-    c->handles = c->auth_handles = c->auths = 1;
+    c->handles = handles;
+    c->auth_handles = c->auths = 1;
     CK_RV rv = CKR_OK;
     for (int attempt = 0; attempt < 4; attempt++) {
         struct resident *r;

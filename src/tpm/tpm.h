@@ -171,6 +171,38 @@ CK_RV tpm_ecdsa(struct tpm *t, const struct tpm_key *key, enum curve c, struct b
  * not on the curve. */
 CK_RV tpm_ecdh(struct tpm *t, const struct tpm_key *key, enum curve c, struct bytes peer,
                struct secret *ret);
+/* ---- symmetric keys ------------------------------------------------------------------------ */
+
+/* With value: that key (TPM2_Create takes it in encrypted form); without: made by the TPM. */
+CK_RV tpm_make_aes(struct tpm *t, const struct tpm_parent *parent, struct bytes auth, unsigned bits,
+                   struct bytes value, struct tpm_key_made *ret);
+/* value: at most the block size of the hashes it is for (the caller hashes longer ones). */
+CK_RV tpm_make_hmac(struct tpm *t, const struct tpm_parent *parent, struct bytes auth,
+                    struct bytes value, struct tpm_key_made *ret);
+
+enum tpm_cipher { TPM_ECB, TPM_CBC, TPM_CTR, TPM_CFB, TPM_OFB };
+/* One command per KiB. iv: 16 bytes, in and out (chaining), not used for ECB. n: a multiple of 16 for
+ * ECB and CBC; for the others only the last call of a stream may end within a block. */
+CK_RV tpm_aes(struct tpm *t, const struct tpm_key *key, enum tpm_cipher cipher, bool encrypt,
+              uint8_t *iv, const uint8_t *in, uint8_t *out, size_t n);
+/* One command up to a KiB, then one more per KiB. */
+CK_RV tpm_hmac(struct tpm *t, const struct tpm_key *key, enum hash h, struct bytes data,
+               uint8_t *ret);
+
+/* ---- keys from outside --------------------------------------------------------------------- */
+
+/* TPM2_Import under a wrapper that only the parent opens. prime: one of the modulus' two.
+ * CKR_ATTRIBUTE_VALUE_INVALID: the parts do not belong together. */
+CK_RV tpm_import_rsa(struct tpm *t, const struct tpm_parent *parent, struct bytes auth,
+                     struct bytes modulus, uint32_t exponent, struct bytes prime,
+                     struct tpm_key_made *ret);
+/* point: 04 || X || Y; scalar: as long as the order. */
+CK_RV tpm_import_ec(struct tpm *t, const struct tpm_parent *parent, struct bytes auth, enum curve c,
+                    struct bytes point, struct bytes scalar, struct tpm_key_made *ret);
+/* The same key under another authorization: its new TPM2B_PRIVATE (the old one still loads). */
+CK_RV tpm_rekey(struct tpm *t, const struct tpm_key *key, struct bytes new_auth,
+                struct buf *ret_priv);
+
 /* The key will not be used again soon (destroyed, its session closed): give up its slot. */
 void tpm_key_drop(struct tpm *t, struct bytes pub);
 

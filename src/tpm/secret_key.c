@@ -1,0 +1,312 @@
+#include "internal.h"
+
+/* AES and HMAC keys, and keys that are brought in from outside. */
+
+enum { CHUNK = 1024 }; /* MAX_DIGEST_BUFFER of every TPM here (part 2, 10.4.8 and its vendors) */
+
+static CK_RV hand_over(CK_RV rv, struct tpm_key_made *k, struct tpm_key_made *ret)
+{
+    if (rv == CKR_OK)
+        *ret = *k;
+    else
+        tpm_key_made_free(k);
+    return rv;
+}
+
+/* ---- making -------------------------------------------------------------------------------- */
+
+static TPM2B_PUBLIC secret_template(TPMI_ALG_PUBLIC type, struct bytes value)
+{
+    TPM2B_PUBLIC t = key_template(type);
+    if (value.n)
+        t.publicArea.objectAttributes &= ~(TPMA_OBJECT)TPMA_OBJECT_SENSITIVEDATAORIGIN;
+    return t;
+}
+
+CK_RV tpm_make_aes(struct tpm *t, const struct tpm_parent *parent, struct bytes auth, unsigned bits,
+                   struct bytes value, struct tpm_key_made *ret)
+{
+    HOLD(t);
+    TPM2B_PUBLIC template = secret_template(TPM2_ALG_SYMCIPHER, value);
+    template.publicArea.parameters.symDetail.sym = (TPMT_SYM_DEF_OBJECT){
+        .algorithm = TPM2_ALG_AES, .keyBits.aes = (uint16_t)bits, .mode.aes = TPM2_ALG_NULL};
+    struct tpm_key_made k = {0};
+    return hand_over(key_create(t, parent, auth, value, &template, &k), &k, ret);
+}
+
+CK_RV tpm_make_hmac(struct tpm *t, const struct tpm_parent *parent, struct bytes auth,
+                    struct bytes value, struct tpm_key_made *ret)
+{
+    HOLD(t);
+    TPM2B_PUBLIC template = secret_template(TPM2_ALG_KEYEDHASH, value);
+    template.publicArea.parameters.keyedHashDetail.scheme.scheme = TPM2_ALG_NULL;
+    struct tpm_key_made k = {0};
+    return hand_over(key_create(t, parent, auth, value, &template, &k), &k, ret);
+}
+
+/* ---- import -------------------------------------------------------------------------------- */
+
+/* The outer wrapper of a duplication blob (part 1, 23.3.2.3): the sensitive area encrypted and
+ * authenticated under a seed that only the parent opens. Session encryption would not cover it. */
+static CK_RV wrap(const struct tpm_parent *parent, struct bytes sensitive, struct bytes name,
+                  struct buf *ret_duplicate, struct buf *ret_seed)
+{
+    static const uint8_t zero_iv[16];
+    CLEANUP(secret_free) struct secret seed = {0}, keys = {0}, inner = {0};
+    enum hash h;
+    uint8_t hmac[HASH_MAX];
+    TRY(parent_share(parent, "DUPLICATE", &h, ret_seed, &seed));
+    TRY(secret_new(&keys, 16 + HASH_MAX));
+    TRY(soft_kdfa(h, secret_bytes(&seed), "STORAGE", name, NO_BYTES, 128, keys.p));
+    TRY(soft_kdfa(h, secret_bytes(&seed), "INTEGRITY", NO_BYTES, NO_BYTES,
+                  (uint32_t)(8 * hash_size(h)), keys.p + 16));
+    TRY(secret_copy(&inner, sensitive));
+    TRY(soft_aes_cfb(true, keys.p, zero_iv, inner.p, inner.n));
+    TRY(soft_hmac(h, BYTES(keys.p + 16, hash_size(h)), (struct bytes[]){secret_bytes(&inner), name},
+                  2, hmac));
+    TRY(buf_u16(ret_duplicate, (uint16_t)hash_size(h)));
+    TRY(buf_append(ret_duplicate, hmac, hash_size(h)));
+    return buf_append(ret_duplicate, inner.p, inner.n);
+}
+
+static CK_RV import_command(struct tpm *t, const struct tpm_parent *parent, struct bytes pub,
+                            struct bytes duplicate, struct bytes seed, struct buf *ret_priv)
+{
+    COMMAND(c, Import, .handles = 1, .auth_handles = 1, .auths = 1);
+    c.handle[0].name = parent->name;
+    residents_yield(t);
+    TRY(parent_handle(t, parent, &c.handle[0].handle));
+    cmd_put_2b(&c, NO_BYTES); /* no inner wrapper */
+    cmd_put_raw(&c, pub);
+    cmd_put_2b(&c, duplicate);
+    cmd_put_2b(&c, seed);
+    PUT(&c, UINT16, TPM2_ALG_NULL);
+    TRY(cmd_send(t, &c));
+    /* part 3, 13.3: the halves of the key do not fit each other */
+    if (rc_plain(c.rc) == TPM2_RC_BINDING || rc_plain(c.rc) == TPM2_RC_ECC_POINT)
+        return CKR_ATTRIBUTE_VALUE_INVALID;
+    TRY(error_tpm(ERROR_TPM_ANY, c.name, c.rc));
+    struct bytes priv = cmd_get_2b(&c);
+    TRY(cmd_parsed(&c));
+    TRY(buf_u16(ret_priv, (uint16_t)priv.n));
+    return buf_bytes_append(ret_priv, priv);
+}
+
+/* TPM2B_SENSITIVE of an asymmetric key. */
+static CK_RV sensitive_area(TPMI_ALG_PUBLIC type, struct bytes auth, struct bytes private_,
+                            struct secret *ret)
+{
+    size_t n = 2 + 2 + 2 + auth.n + 2 + 2 + private_.n;
+    TRY(secret_new(ret, n));
+    uint8_t *p = ret->p;
+    const uint16_t head[] = {(uint16_t)(n - 2), type, (uint16_t)auth.n};
+    for (int i = 0; i < 3; i++) {
+        *p++ = (uint8_t)(head[i] >> 8);
+        *p++ = (uint8_t)head[i];
+    }
+    memcpy(p, auth.p, auth.n);
+    p += auth.n;
+    *p++ = 0; /* seedValue: empty */
+    *p++ = 0;
+    *p++ = (uint8_t)(private_.n >> 8);
+    *p++ = (uint8_t)private_.n;
+    memcpy(p, private_.p, private_.n);
+    return CKR_OK;
+}
+
+static CK_RV import_key(struct tpm *t, const struct tpm_parent *parent, struct bytes auth,
+                        struct bytes private_, TPM2B_PUBLIC *template, struct tpm_key_made *ret)
+{
+    CLEANUP(secret_free) struct secret sensitive = {0};
+    CLEANUP(buf_free) struct buf duplicate = {0}, seed = {0};
+    uint8_t raw[sizeof(TPM2B_PUBLIC)], name[NAME_MAX_SIZE];
+    size_t raw_n = 0, name_n;
+    template->publicArea.objectAttributes &=
+        ~(TPMA_OBJECT)(TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT |
+                       TPMA_OBJECT_SENSITIVEDATAORIGIN);
+    if (auth.n > TPM_AUTH || private_.n > 512 ||
+        Tss2_MU_TPM2B_PUBLIC_Marshal(template, raw, sizeof(raw), &raw_n) != TSS2_RC_SUCCESS)
+        return CKR_GENERAL_ERROR;
+    TRY(public_name(BYTES(raw, raw_n), name, &name_n));
+    TRY(sensitive_area(template->publicArea.type, auth, private_, &sensitive));
+    TRY(wrap(parent, secret_bytes(&sensitive), BYTES(name, name_n), &duplicate, &seed));
+    TRY(import_command(t, parent, BYTES(raw, raw_n), buf_bytes(&duplicate), buf_bytes(&seed),
+                       &ret->priv));
+    return buf_append(&ret->pub, raw, raw_n);
+}
+
+CK_RV tpm_import_rsa(struct tpm *t, const struct tpm_parent *parent, struct bytes auth,
+                     struct bytes modulus, uint32_t exponent, struct bytes prime,
+                     struct tpm_key_made *ret)
+{
+    HOLD(t);
+    TPM2B_PUBLIC template = key_template(TPM2_ALG_RSA);
+    if (modulus.n > sizeof(template.publicArea.unique.rsa.buffer))
+        return CKR_KEY_SIZE_RANGE;
+    template.publicArea.parameters.rsaDetail =
+        (TPMS_RSA_PARMS){.symmetric.algorithm = TPM2_ALG_NULL,
+                         .scheme.scheme = TPM2_ALG_NULL,
+                         .keyBits = (uint16_t)(8 * modulus.n),
+                         .exponent = exponent == 65537 ? 0 : exponent};
+    template.publicArea.unique.rsa.size = (uint16_t)modulus.n;
+    memcpy(template.publicArea.unique.rsa.buffer, modulus.p, modulus.n);
+    struct tpm_key_made k = {0};
+    return hand_over(import_key(t, parent, auth, prime, &template, &k), &k, ret);
+}
+
+CK_RV tpm_import_ec(struct tpm *t, const struct tpm_parent *parent, struct bytes auth, enum curve c,
+                    struct bytes point, struct bytes scalar, struct tpm_key_made *ret)
+{
+    HOLD(t);
+    size_t n = curve_field_size(c);
+    TPM2B_PUBLIC template = key_template(TPM2_ALG_ECC);
+    TPMS_ECC_POINT *p = &template.publicArea.unique.ecc;
+    if (point.n != 1 + 2 * n)
+        return CKR_ATTRIBUTE_VALUE_INVALID;
+    template.publicArea.parameters.eccDetail =
+        (TPMS_ECC_PARMS){.symmetric.algorithm = TPM2_ALG_NULL,
+                         .scheme.scheme = TPM2_ALG_NULL,
+                         .curveID = key_curve_id(c),
+                         .kdf.scheme = TPM2_ALG_NULL};
+    p->x.size = p->y.size = (uint16_t)n;
+    memcpy(p->x.buffer, point.p + 1, n);
+    memcpy(p->y.buffer, point.p + 1 + n, n);
+    struct tpm_key_made k = {0};
+    return hand_over(import_key(t, parent, auth, scalar, &template, &k), &k, ret);
+}
+
+/* ---- use ----------------------------------------------------------------------------------- */
+
+static struct session *const wanted = (struct session *)(uintptr_t)1; /* see key.c */
+
+static CK_RV aes_chunk(struct tpm *t, const struct tpm_key *key, TPM2_ALG_ID mode, bool encrypt,
+                       uint8_t *iv, struct bytes in, uint8_t *ret)
+{
+    COMMAND(c, EncryptDecrypt2, .encrypt_in = wanted, .encrypt_out = wanted);
+    cmd_put_2b(&c, in);
+    PUT(&c, UINT8, !encrypt);
+    PUT(&c, UINT16, mode);
+    cmd_put_2b(&c, iv ? BYTES(iv, 16) : NO_BYTES);
+    TRY(key_use(t, key, &c));
+    TRY(error_tpm(ERROR_TPM_KEY, c.name, c.rc));
+    struct bytes out = cmd_get_2b(&c), next = cmd_get_2b(&c);
+    TRY(cmd_parsed(&c));
+    if (out.n != in.n || (iv && next.n != 16))
+        return error_log(CKR_DEVICE_ERROR, "TPM2_EncryptDecrypt2 answered another length");
+    memcpy(ret, out.p, out.n);
+    if (iv)
+        memcpy(iv, next.p, 16);
+    return CKR_OK;
+}
+
+CK_RV tpm_aes(struct tpm *t, const struct tpm_key *key, enum tpm_cipher cipher, bool encrypt,
+              uint8_t *iv, const uint8_t *in, uint8_t *out, size_t n)
+{
+    static const TPM2_ALG_ID mode[] = {
+        [TPM_ECB] = TPM2_ALG_ECB, [TPM_CBC] = TPM2_ALG_CBC, [TPM_CTR] = TPM2_ALG_CTR,
+        [TPM_CFB] = TPM2_ALG_CFB, [TPM_OFB] = TPM2_ALG_OFB,
+    };
+    HOLD(t);
+    while (n) {
+        size_t some = n < CHUNK ? n : CHUNK;
+        TRY(aes_chunk(t, key, mode[cipher], encrypt, cipher == TPM_ECB ? NULL : iv, BYTES(in, some),
+                      out));
+        in += some;
+        out += some;
+        n -= some;
+    }
+    return CKR_OK;
+}
+
+static const TPM2_ALG_ID hash_alg[HASH_COUNT] = {
+    [HASH_SHA1] = TPM2_ALG_SHA1,
+    [HASH_SHA256] = TPM2_ALG_SHA256,
+    [HASH_SHA384] = TPM2_ALG_SHA384,
+    [HASH_SHA512] = TPM2_ALG_SHA512,
+};
+
+static CK_RV take_hmac(struct cmd *c, enum hash h, uint8_t *ret)
+{
+    struct bytes out = cmd_get_2b(c);
+    TRY(cmd_parsed(c));
+    if (out.n != hash_size(h))
+        return error_log(CKR_DEVICE_ERROR, "%s answered another length", c->name);
+    memcpy(ret, out.p, out.n);
+    return CKR_OK;
+}
+
+static CK_RV hmac_short(struct tpm *t, const struct tpm_key *key, enum hash h, struct bytes data,
+                        uint8_t *ret)
+{
+    COMMAND(c, HMAC, .encrypt_in = wanted, .encrypt_out = wanted);
+    cmd_put_2b(&c, data);
+    PUT(&c, UINT16, hash_alg[h]);
+    TRY(key_use(t, key, &c));
+    TRY(error_tpm(ERROR_TPM_KEY, c.name, c.rc));
+    return take_hmac(&c, h, ret);
+}
+
+static CK_RV hmac_start(struct tpm *t, const struct tpm_key *key, enum hash h, TPM2_HANDLE *ret)
+{
+    COMMAND(c, HMAC_Start, .encrypt_in = wanted, .makes_handle = true);
+    cmd_put_2b(&c, NO_BYTES);
+    PUT(&c, UINT16, hash_alg[h]);
+    TRY(key_use(t, key, &c));
+    TRY(error_tpm(ERROR_TPM_KEY, c.name, c.rc));
+    extra_add(t, c.made);
+    *ret = c.made;
+    return CKR_OK;
+}
+
+/* A sequence object has the empty Name (part 3, 17.1). */
+static CK_RV hmac_update(struct tpm *t, TPM2_HANDLE sequence, struct bytes data)
+{
+    COMMAND(c, SequenceUpdate, .handles = 1, .auth_handles = 1, .auths = 1);
+    c.handle[0].handle = sequence;
+    cmd_put_2b(&c, data);
+    return cmd_exec(t, &c, ERROR_TPM_ANY);
+}
+
+static CK_RV hmac_end(struct tpm *t, TPM2_HANDLE sequence, enum hash h, struct bytes data,
+                      uint8_t *ret)
+{
+    COMMAND(c, SequenceComplete, .handles = 1, .auth_handles = 1, .auths = 1);
+    c.handle[0].handle = sequence;
+    cmd_put_2b(&c, data);
+    PUT(&c, UINT32, TPM2_RH_NULL);
+    TRY(cmd_exec(t, &c, ERROR_TPM_ANY));
+    extra_forget(t, sequence); /* it ended with the command */
+    return take_hmac(&c, h, ret);
+}
+
+CK_RV tpm_hmac(struct tpm *t, const struct tpm_key *key, enum hash h, struct bytes data,
+               uint8_t *ret)
+{
+    TPM2_HANDLE sequence;
+    HOLD(t);
+    if (data.n <= CHUNK)
+        return hmac_short(t, key, h, data, ret);
+    TRY(hmac_start(t, key, h, &sequence));
+    while (data.n > CHUNK) {
+        TRY(hmac_update(t, sequence, BYTES(data.p, CHUNK)));
+        data = BYTES(data.p + CHUNK, data.n - CHUNK);
+    }
+    return hmac_end(t, sequence, h, data, ret);
+}
+
+/* ---- another authorization ----------------------------------------------------------------- */
+
+CK_RV tpm_rekey(struct tpm *t, const struct tpm_key *key, struct bytes new_auth, struct buf *ret_priv)
+{
+    HOLD(t);
+    COMMAND(c, ObjectChangeAuth, .encrypt_in = wanted);
+    TRY(parent_handle(t, &key->parent, &c.handle[1].handle));
+    c.handle[1].name = key->parent.name;
+    cmd_put_2b(&c, new_auth);
+    TRY(key_use_with(t, key, &c, 2));
+    TRY(error_tpm(ERROR_TPM_KEY, c.name, c.rc));
+    struct bytes priv = cmd_get_2b(&c);
+    TRY(cmd_parsed(&c));
+    TRY(buf_u16(ret_priv, (uint16_t)priv.n));
+    return buf_bytes_append(ret_priv, priv);
+}
