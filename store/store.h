@@ -39,25 +39,28 @@ CK_RV store_check(struct store *s);
 
 /* One PIN role's seat: an NV index, or (pin storage "sealed") a sealed object. */
 struct store_seat {
-    uint32_t nv;        /* NV index handle; 0 when sealed */
-    struct buf nv_name; /* its Name once written */
+    uint32_t nv;          /* NV index handle; 0 when sealed */
+    struct buf nv_name;   /* its Name once written */
     struct buf pub, priv; /* TPM2B_PUBLIC / TPM2B_PRIVATE of the sealed object; empty for NV */
 };
 
 struct store_token {
-    int64_t id;         /* row id; set by the store; the slot's number too */
+    int64_t id; /* row id; set by the store; the slot's number too */
     CK_SLOT_ID slot;
-    uint8_t uid[16];    /* random; constant over the life of the slot's token, also through C_InitToken */
-    struct buf label;   /* UTF-8 without padding, at most 32 bytes */
-    char serial[17];    /* 16 characters, unique */
-    bool user_pin_set;  /* a hint; the TPM decides */
+    uint8_t
+        uid[16]; /* random; constant over the life of the slot's token, also through C_InitToken */
+    struct buf label;  /* UTF-8 without padding, at most 32 bytes */
+    char serial[17];   /* 16 characters, unique */
+    bool user_pin_set; /* a hint; the TPM decides */
     bool unattended;
     uint32_t pin_rounds;
     struct store_seat user, so;
-    struct buf check;   /* check value of the token secret */
+    struct buf check;    /* check value of the token secret */
     uint32_t generation; /* goes up by one at every C_InitToken */
-    uint32_t parent;     /* persistent handle of the parent (SRK); 0: transient primary of the TCG ECC template */
-    struct buf parent_name, parent_public; /* its Name; its TPM2B_PUBLIC (salts are encrypted to it) */
+    uint32_t parent; /* persistent handle of the parent (SRK); 0: transient primary of the TCG ECC
+                        template */
+    struct buf parent_name,
+        parent_public; /* its Name; its TPM2B_PUBLIC (salts are encrypted to it) */
 };
 void store_token_free(struct store_token *t); /* the contents, not the struct */
 
@@ -76,14 +79,14 @@ CK_RV store_token_set_seat(struct store *s, int64_t token, bool so, const struct
 /* C_InitToken's order between TPM and store (design: any kill is mended at the next open). */
 
 /* Commits an intent: these NV handles are about to be defined (0: none; with two of them there is
- * nothing to commit, and the intent is 0). CKR_FUNCTION_FAILED: the store names one of them already,
- * take another. */
+ * nothing to commit, and the intent is 0). CKR_FUNCTION_FAILED: the store names one of them
+ * already, take another. */
 CK_RV store_intent_begin(struct store *s, uint32_t user_nv, uint32_t so_nv, int64_t *ret_intent);
-/* One transaction: writes the token (t->id 0: a new row in t->slot, CKR_FUNCTION_FAILED if that slot
- * was filled meanwhile; else replaces that row, bumps generation and deletes its objects,
+/* One transaction: writes the token (t->id 0: a new row in t->slot, CKR_FUNCTION_FAILED if that
+ * slot was filled meanwhile; else replaces that row, bumps generation and deletes its objects,
  * CKR_FUNCTION_FAILED if its generation is not t->generation any more), dooms the replaced token's
- * NV handles with their Names, removes the intent (CKR_FUNCTION_FAILED if another process took it for
- * dead and removed it: the handles are gone then). Sets t->id and t->generation. */
+ * NV handles with their Names, removes the intent (CKR_FUNCTION_FAILED if another process took it
+ * for dead and removed it: the handles are gone then). Sets t->id and t->generation. */
 CK_RV store_intent_commit(struct store *s, int64_t intent, struct store_token *t);
 CK_RV store_intent_drop(struct store *s, int64_t intent);
 /* One transaction: deletes the token and its objects, dooms its NV handles. */
@@ -130,18 +133,18 @@ enum store_column {
 enum store_auth { STORE_AUTH_NONE, STORE_AUTH_DERIVED, STORE_AUTH_STORED, STORE_AUTH_EMPTY };
 
 struct store_object {
-    int64_t id;      /* row id, never reused (AUTOINCREMENT); set by the store */
+    int64_t id; /* row id, never reused (AUTOINCREMENT); set by the store */
     int64_t token;
     uint8_t uid[16]; /* CKA_UNIQUE_ID's bytes, random, UNIQUE */
     bool private_;   /* attrs is encrypted */
     struct buf column[STORE_COLUMNS];
-    struct buf attrs;      /* serialised (and for private objects sealed) attributes */
-    struct buf mac;        /* over a public row, under the token secret; empty: written without login */
-    struct buf pub, priv;  /* TPM2B_PUBLIC, TPM2B_PRIVATE of a TPM key; empty otherwise */
-    uint32_t parent;       /* handle of the parent; 0: transient primary */
+    struct buf attrs; /* serialised (and for private objects sealed) attributes */
+    struct buf mac;   /* over a public row, under the token secret; empty: written without login */
+    struct buf pub, priv; /* TPM2B_PUBLIC, TPM2B_PRIVATE of a TPM key; empty otherwise */
+    uint32_t parent;      /* handle of the parent; 0: transient primary */
     struct buf parent_name;
     enum store_auth auth;
-    uint32_t generation;   /* the token's, when the row was written */
+    uint32_t generation; /* the token's, when the row was written */
 };
 void store_object_free(struct store_object *o); /* the contents, not the struct */
 
@@ -150,7 +153,8 @@ void store_object_free(struct store_object *o); /* the contents, not the struct 
 CK_RV store_objects_add(struct store *s, struct store_object *objects, size_t n);
 /* CKR_OBJECT_HANDLE_INVALID when there is no such row in that token. */
 CK_RV store_object_get(struct store *s, int64_t token, int64_t id, struct store_object *ret);
-/* Replaces private_, columns, attrs, mac of the row (uid, key blobs stay). CKR_OBJECT_HANDLE_INVALID as above. */
+/* Replaces private_, columns, attrs, mac of the row (uid, key blobs stay).
+ * CKR_OBJECT_HANDLE_INVALID as above. */
 CK_RV store_object_update(struct store *s, const struct store_object *object);
 CK_RV store_object_delete(struct store *s, int64_t token, int64_t id);
 

@@ -56,7 +56,7 @@ typedef struct LATCHKEY_ADMIN {
     /* Deletes a token: its objects, its row, its NV indices. pSoPin proves the right; with force it
      * may be NULL (the keys are lost either way). CKR_PIN_INCORRECT, CKR_PIN_LOCKED,
      * CKR_SLOT_ID_INVALID, CKR_SESSION_EXISTS. */
-    CK_RV (*TokenDestroy)
+    CK_RV(*TokenDestroy)
     (CK_SLOT_ID slot, CK_UTF8CHAR_PTR pSoPin, CK_ULONG ulSoPinLen, CK_BBOOL force);
     CK_RV (*TokenStatus)(CK_SLOT_ID slot, LATCHKEY_TOKEN_STATUS *pStatus);
     CK_RV (*TpmStatus)(LATCHKEY_TPM_STATUS *pStatus);
@@ -64,7 +64,7 @@ typedef struct LATCHKEY_ADMIN {
     /* Sets the lockoutAuth from pCode (any bytes; hashed to 32), proves it by using it, then sets
      * the dictionary-attack parameters with it. pOldCode is the present recovery code, NULL (0)
      * when lockoutAuth is empty. CKR_PIN_INCORRECT when the present one is another. */
-    CK_RV (*TpmHarden)
+    CK_RV(*TpmHarden)
     (CK_UTF8CHAR_PTR pOldCode, CK_ULONG ulOldCodeLen, CK_UTF8CHAR_PTR pCode, CK_ULONG ulCodeLen,
      CK_ULONG ulMaxTries, CK_ULONG ulRecoveryTime, CK_ULONG ulLockoutRecovery);
     /* TPM2_DictionaryAttackLockReset with that code (NULL: the empty lockoutAuth).

@@ -57,7 +57,7 @@ struct mech {
     CK_FLAGS flags;       /* CKF_SIGN …; CKF_HW where the TPM does the private-key step */
     enum hash hash;       /* applied to the data first; HASH_NONE: the data goes in as it is */
     /* key: NULL where the mechanism uses none */
-    CK_RV (*params)
+    CK_RV(*params)
     (const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
      struct mech_params *ret);
     /* in: the digest where hash is set, else the data. ret: mech_output_size bytes. */

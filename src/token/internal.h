@@ -95,7 +95,7 @@ struct library {
     size_t session_slots;
     CK_ULONG next_serial;
     struct token *tokens;
-    bool mended;                     /* token_mend did its work */
+    bool mended; /* token_mend did its work */
     bool caps_known;
     struct tpm_caps caps;
 };

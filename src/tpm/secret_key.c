@@ -296,7 +296,8 @@ CK_RV tpm_hmac(struct tpm *t, const struct tpm_key *key, enum hash h, struct byt
 
 /* ---- another authorization ----------------------------------------------------------------- */
 
-CK_RV tpm_rekey(struct tpm *t, const struct tpm_key *key, struct bytes new_auth, struct buf *ret_priv)
+CK_RV tpm_rekey(struct tpm *t, const struct tpm_key *key, struct bytes new_auth,
+                struct buf *ret_priv)
 {
     HOLD(t);
     COMMAND(c, ObjectChangeAuth, .encrypt_in = wanted);

@@ -181,8 +181,8 @@ CK_RV tpm_make_hmac(struct tpm *t, const struct tpm_parent *parent, struct bytes
                     struct bytes value, struct tpm_key_made *ret);
 
 enum tpm_cipher { TPM_ECB, TPM_CBC, TPM_CTR, TPM_CFB, TPM_OFB };
-/* One command per KiB. iv: 16 bytes, in and out (chaining), not used for ECB. n: a multiple of 16 for
- * ECB and CBC; for the others only the last call of a stream may end within a block. */
+/* One command per KiB. iv: 16 bytes, in and out (chaining), not used for ECB. n: a multiple of 16
+ * for ECB and CBC; for the others only the last call of a stream may end within a block. */
 CK_RV tpm_aes(struct tpm *t, const struct tpm_key *key, enum tpm_cipher cipher, bool encrypt,
               uint8_t *iv, const uint8_t *in, uint8_t *out, size_t n);
 /* One command up to a KiB, then one more per KiB. */

@@ -19,7 +19,7 @@ offers 'token key cert object tpm doctor help version' ''
 offers 'token tpm' t
 offers 'create list show destroy pin reset-pin' token ''
 offers 'pin' token pi
-offers 'status harden unlock simulate' tpm ''
+offers 'status harden unlock remove-index simulate' tpm ''
 offers 'start stop status' tpm simulate ''
 offers 'start stop status' --token x tpm simulate ''
 offers 'token tpm' help t

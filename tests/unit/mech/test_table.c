@@ -1,0 +1,243 @@
+/* The mechanism table: what its rows promise, they have. */
+#include "mech_test.h"
+
+static const struct mech *rows;
+static size_t n_rows;
+
+static int read_table(void **state)
+{
+    rows = mech_table(&n_rows);
+    return group_start(state);
+}
+
+/* A flag without function is a crash, a function without flag is dead. */
+static void test_flags_match_functions(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < n_rows; i++) {
+        const struct mech *m = &rows[i];
+        assert_int_equal(!!(m->flags & CKF_SIGN), m->sign != NULL);
+        assert_int_equal(!!(m->flags & CKF_VERIFY), m->verify != NULL);
+        assert_int_equal(!!(m->flags & CKF_ENCRYPT), m->encrypt != NULL);
+        assert_int_equal(!!(m->flags & CKF_DECRYPT), m->decrypt != NULL);
+        assert_int_equal(!!(m->flags & CKF_DERIVE), m->derive != NULL);
+        assert_int_equal(!!(m->flags & CKF_GENERATE_KEY_PAIR), m->generate_pair != NULL);
+        assert_non_null(m->params);
+        /* what has no function here is nobody's */
+        const CK_FLAGS known = CKF_HW | CKF_SIGN | CKF_VERIFY | CKF_ENCRYPT | CKF_DECRYPT |
+                               CKF_DERIVE | CKF_GENERATE_KEY_PAIR | CKF_DIGEST | CKF_EC_F_P |
+                               CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS;
+        assert_int_equal(m->flags & ~known, 0);
+        assert_int_not_equal(
+            m->flags & known & ~(CKF_HW | CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS), 0);
+    }
+}
+
+static void test_key_types(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < n_rows; i++) {
+        const struct mech *m = &rows[i];
+        bool digest = m->flags & CKF_DIGEST;
+        bool ec = m->flags & (CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS);
+        assert_int_equal(digest, m->key_type == CK_UNAVAILABLE_INFORMATION);
+        assert_int_equal(ec, m->key_type == CKK_EC);
+        assert_true(digest || ec || m->key_type == CKK_RSA);
+        /* the TPM does the private half of what has a key, none of a digest */
+        assert_int_equal(digest, !(m->flags & CKF_HW));
+        if (digest)
+            assert_int_not_equal(m->hash, HASH_NONE);
+        if (m->hash != HASH_NONE) /* a hash first: nothing that has to come back */
+            assert_int_equal(m->flags & (CKF_ENCRYPT | CKF_DECRYPT | CKF_DERIVE), 0);
+    }
+}
+
+static void test_no_row_twice(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < n_rows; i++) {
+        assert_ptr_equal(mech_find(rows[i].type), &rows[i]);
+        for (size_t k = 0; k < i; k++)
+            assert_int_not_equal(rows[i].type, rows[k].type);
+    }
+    assert_null(mech_find(CKM_DES_ECB));
+    assert_null(mech_find(CK_UNAVAILABLE_INFORMATION));
+}
+
+static bool in_list(const CK_MECHANISM_TYPE *list, size_t n, CK_MECHANISM_TYPE type)
+{
+    for (size_t i = 0; i < n; i++)
+        if (list[i] == type)
+            return true;
+    return false;
+}
+
+static void test_every_row_is_in_a_test(void **state)
+{
+    (void)state;
+    unsigned in_tests = 0;
+    for (size_t i = 0; i < n_rows; i++) {
+        bool rsa = in_list(rsa_covered, COUNT(rsa_covered), rows[i].type);
+        bool ec = in_list(ec_covered, COUNT(ec_covered), rows[i].type);
+        bool digest = in_list(digest_covered, COUNT(digest_covered), rows[i].type);
+        if (rsa + ec + digest != 1)
+            print_error("mechanism 0x%lx is in %d tests\n", rows[i].type, rsa + ec + digest);
+        assert_int_equal(rsa + ec + digest, 1);
+        assert_int_equal(rsa, rows[i].key_type == CKK_RSA);
+        assert_int_equal(ec, rows[i].key_type == CKK_EC);
+        in_tests++;
+    }
+    assert_int_equal(in_tests, COUNT(rsa_covered) + COUNT(ec_covered) + COUNT(digest_covered));
+}
+
+/* ---- digests ------------------------------------------------------------------------------- */
+
+static void test_digests(void **state)
+{
+    (void)state;
+    uint8_t data[300], ours[HASH_MAX], theirs[EVP_MAX_MD_SIZE];
+    fill(data, sizeof(data), 1);
+    for (int h = HASH_NONE + 1; h < HASH_COUNT; h++) {
+        const struct mech *m = row(hash_mechanism[h]);
+        assert_int_equal(m->hash, h);
+        assert_int_equal(mech_hash_of(m->type), h);
+        for (size_t n = 0; n <= sizeof(data); n += 37) {
+            const struct bytes in = BYTES(data, n);
+            unsigned size;
+            assert_ok(soft_hash(m->hash, &in, 1, ours));
+            assert_int_equal(EVP_Digest(data, n, theirs, &size, evp_md((enum hash)h), NULL), 1);
+            assert_int_equal(size, hash_size(m->hash));
+            assert_memory_equal(ours, theirs, size);
+        }
+        mark_checked(m->type);
+    }
+    assert_all_checked(digest_covered, COUNT(digest_covered));
+}
+
+static void test_hash_of_what_is_no_digest(void **state)
+{
+    (void)state;
+    assert_int_equal(mech_hash_of(CKM_SHA256_RSA_PKCS), HASH_NONE);
+    assert_int_equal(mech_hash_of(CKM_ECDSA_SHA256), HASH_NONE);
+    assert_int_equal(mech_hash_of(CKM_RSA_PKCS), HASH_NONE);
+    assert_int_equal(mech_hash_of(CKM_MD5), HASH_NONE);
+}
+
+/* The hash that a combined mechanism's name says. */
+static void test_combined_hashes(void **state)
+{
+    (void)state;
+    static const struct {
+        enum hash hash;
+        CK_MECHANISM_TYPE pkcs1, pss, ecdsa;
+    } names[] = {
+        {HASH_SHA1, CKM_SHA1_RSA_PKCS, CKM_SHA1_RSA_PKCS_PSS, CKM_ECDSA_SHA1},
+        {HASH_SHA224, CKM_SHA224_RSA_PKCS, CKM_SHA224_RSA_PKCS_PSS, CKM_ECDSA_SHA224},
+        {HASH_SHA256, CKM_SHA256_RSA_PKCS, CKM_SHA256_RSA_PKCS_PSS, CKM_ECDSA_SHA256},
+        {HASH_SHA384, CKM_SHA384_RSA_PKCS, CKM_SHA384_RSA_PKCS_PSS, CKM_ECDSA_SHA384},
+        {HASH_SHA512, CKM_SHA512_RSA_PKCS, CKM_SHA512_RSA_PKCS_PSS, CKM_ECDSA_SHA512},
+    };
+    for (size_t i = 0; i < COUNT(names); i++) {
+        assert_int_equal(row(names[i].pkcs1)->hash, names[i].hash);
+        assert_int_equal(row(names[i].pss)->hash, names[i].hash);
+        assert_int_equal(row(names[i].ecdsa)->hash, names[i].hash);
+    }
+}
+
+static void test_parameterless_mechanisms(void **state)
+{
+    (void)state;
+    uint8_t junk[8] = {0};
+    for (size_t i = 0; i < n_rows; i++) {
+        if (rows[i].params != params_none)
+            continue;
+        struct mech_params params;
+        assert_taken(&rows[i], NULL, NULL, 0, &params);
+        assert_taken(&rows[i], NULL, junk, 0, &params); /* NSS: a stale pointer of no length */
+        assert_refused(&rows[i], NULL, junk, sizeof(junk));
+        assert_refused(&rows[i], NULL, NULL, 1);
+    }
+}
+
+/* ---- sizes --------------------------------------------------------------------------------- */
+
+static void test_info_of_a_small_tpm(void **state)
+{
+    (void)state;
+    const struct tpm_caps caps = {.rsa_sizes = 1u << 1, .curves = 1u << CURVE_P256};
+    const struct tpm_caps nothing = {0};
+    CK_MECHANISM_INFO info;
+    for (size_t i = 0; i < n_rows; i++) {
+        mech_info(&rows[i], &caps, &info);
+        CK_ULONG size = rows[i].key_type == CKK_RSA ? 2048 : rows[i].key_type == CKK_EC ? 256 : 0;
+        assert_int_equal(info.ulMinKeySize, size);
+        assert_int_equal(info.ulMaxKeySize, size);
+        assert_int_equal(info.flags, rows[i].flags);
+        assert_true(mech_available(&rows[i], &caps));
+        assert_int_equal(mech_available(&rows[i], &nothing), !!(rows[i].flags & CKF_DIGEST));
+    }
+}
+
+/* The sizes that are told are those that the TPM makes, and no others. */
+static void test_sizes_are_true(void **state)
+{
+    (void)state;
+    struct tpm_caps caps;
+    CK_MECHANISM_INFO info;
+    assert_ok(tpm_get_caps(fx.tpm, &caps));
+    mech_info(row(CKM_RSA_PKCS_KEY_PAIR_GEN), &caps, &info);
+    struct mech_pair_wanted wanted = {.parent = srk(), .auth = BYTES_STR("0123456789abcdef")};
+    for (unsigned bits = 1024; bits <= 4096; bits += 1024) {
+        struct tpm_key_made made = {0};
+        wanted.modulus_bits = bits;
+        bool told = bits >= info.ulMinKeySize && bits <= info.ulMaxKeySize;
+        CK_RV rv = rsa_generate_pair(fx.tpm, &wanted, &made);
+        assert_int_equal(rv == CKR_OK, told);
+        if (told)
+            assert_int_equal(made.modulus.n * 8, bits);
+        tpm_key_made_free(&made);
+    }
+    mech_info(row(CKM_EC_KEY_PAIR_GEN), &caps, &info);
+    for (int c = CURVE_P224; c < CURVE_COUNT; c++) {
+        struct tpm_key_made made = {0};
+        wanted.curve = (enum curve)c;
+        bool told = caps.curves & 1u << c;
+        assert_int_equal(ec_generate_pair(fx.tpm, &wanted, &made) == CKR_OK, told);
+        if (told) {
+            assert_in_range(curve_bits((enum curve)c), info.ulMinKeySize, info.ulMaxKeySize);
+            assert_int_equal(made.point.n, 1 + 2 * curve_field_size((enum curve)c));
+        }
+        tpm_key_made_free(&made);
+    }
+}
+
+static void test_output_sizes(void **state)
+{
+    (void)state;
+    struct mech_key key = {.type = CKK_RSA};
+    for (key.modulus_bits = 1020; key.modulus_bits < 1030; key.modulus_bits++)
+        assert_int_equal(mech_output_size(row(CKM_RSA_PKCS), &key), (key.modulus_bits + 7) / 8);
+    static const size_t signature[CURVE_COUNT] = {
+        [CURVE_P224] = 56, [CURVE_P256] = 64, [CURVE_P384] = 96, [CURVE_P521] = 132};
+    key = (struct mech_key){.type = CKK_EC};
+    for (key.curve = CURVE_P224; key.curve < CURVE_COUNT; key.curve++)
+        assert_int_equal(mech_output_size(row(CKM_ECDSA), &key), signature[key.curve]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_flags_match_functions),
+        cmocka_unit_test(test_key_types),
+        cmocka_unit_test(test_no_row_twice),
+        cmocka_unit_test(test_every_row_is_in_a_test),
+        cmocka_unit_test(test_digests),
+        cmocka_unit_test(test_hash_of_what_is_no_digest),
+        cmocka_unit_test(test_combined_hashes),
+        cmocka_unit_test(test_parameterless_mechanisms),
+        cmocka_unit_test(test_info_of_a_small_tpm),
+        TPM_TEST(test_sizes_are_true),
+        cmocka_unit_test(test_output_sizes),
+    };
+    return cmocka_run_group_tests_name("mech/table", tests, read_table, group_stop);
+}
