@@ -9,6 +9,7 @@ enum error_context {
     ERROR_TPM_ANY,    /* any command that is none of the following */
     ERROR_TPM_LOGIN,  /* an authorization that came from a PIN */
     ERROR_TPM_KEY,    /* use of a key */
+    ERROR_TPM_CREATE, /* making one */
     ERROR_TPM_OWNER,  /* owner authorization */
     ERROR_TPM_LOCKOUT /* lockout authorization */
 };

@@ -79,8 +79,9 @@ CK_RV ec_derive(const struct mech_call *call, size_t want, struct secret *ret)
     CLEANUP(secret_free) struct secret z = {0}, key = {0};
     CLEANUP(soft_key_free) struct soft_key *peer = NULL;
     struct bytes point = peer_point(call);
-    if (soft_key_ec(call->key->curve, point, &peer) != CKR_OK)
-        return CKR_MECHANISM_PARAM_INVALID; /* not on the curve of the base key */
+    CK_RV rv = soft_key_ec(call->key->curve, point, &peer);
+    if (rv != CKR_OK) /* not on the curve of the base key */
+        return rv == CKR_HOST_MEMORY ? rv : CKR_MECHANISM_PARAM_INVALID;
     if (!want && kdf != HASH_NONE)
         return CKR_TEMPLATE_INCOMPLETE; /* a KDF gives any length: the template must say which */
     want = want ? want : field;

@@ -132,10 +132,11 @@ static CK_RV decrypt_block(const struct mech_call *call, struct bytes in, struct
 CK_RV rsa_decrypt_pkcs1(const struct mech_call *call, struct bytes in, struct secret *ret)
 {
     CLEANUP(secret_free) struct secret block = {0}, plain = {0};
+    size_t n;
     TRY(decrypt_block(call, in, &block));
     TRY(secret_new(&plain, block.n));
-    TRY(soft_unpad_pkcs1(secret_bytes(&block), plain.p, &plain.n));
-    return secret_copy(ret, secret_bytes(&plain));
+    TRY(soft_unpad_pkcs1(secret_bytes(&block), plain.p, &n));
+    return secret_copy(ret, BYTES(plain.p, n));
 }
 
 /* ---- PSS ----------------------------------------------------------------------------------- */
@@ -167,11 +168,12 @@ CK_RV rsa_encrypt_oaep(const struct mech_call *call, struct bytes in, uint8_t *r
 CK_RV rsa_decrypt_oaep(const struct mech_call *call, struct bytes in, struct secret *ret)
 {
     CLEANUP(secret_free) struct secret block = {0}, plain = {0};
+    size_t n;
     TRY(decrypt_block(call, in, &block));
     TRY(secret_new(&plain, block.n));
     TRY(soft_unpad_oaep(call->params->hash, call->params->mgf, buf_bytes(&call->params->label),
-                        secret_bytes(&block), plain.p, &plain.n));
-    return secret_copy(ret, secret_bytes(&plain));
+                        secret_bytes(&block), plain.p, &n));
+    return secret_copy(ret, BYTES(plain.p, n));
 }
 
 /* ---- raw (X.509) --------------------------------------------------------------------------- */

@@ -408,6 +408,14 @@ static CK_RV complete(enum attr_event event, unsigned here, struct attrs *a)
     return CKR_OK;
 }
 
+static CK_RV dates_in_order(const struct attrs *a)
+{
+    struct bytes start = attrs_bytes(a, CKA_START_DATE), end = attrs_bytes(a, CKA_END_DATE);
+    if (start.n && end.n && bytes_compare(start, end) > 0)
+        return refuse(CKR_TEMPLATE_INCONSISTENT, CKA_END_DATE, "before CKA_START_DATE");
+    return CKR_OK;
+}
+
 static CK_RV build_new(enum attr_event event, CK_OBJECT_CLASS cls, CK_KEY_TYPE key_type,
                        const CK_ATTRIBUTE *template, CK_ULONG n, bool so, struct attrs *a)
 {
@@ -417,10 +425,7 @@ static CK_RV build_new(enum attr_event event, CK_OBJECT_CLASS cls, CK_KEY_TYPE k
         TRY(attrs_set_ulong(a, CKA_KEY_TYPE, key_type));
     TRY(take_template(event, here, template, n, so, a));
     TRY(complete(event, here, a));
-    struct bytes start = attrs_bytes(a, CKA_START_DATE), end = attrs_bytes(a, CKA_END_DATE);
-    if (start.n && end.n && bytes_compare(start, end) > 0)
-        return refuse(CKR_TEMPLATE_INCONSISTENT, CKA_END_DATE, "before CKA_START_DATE");
-    return CKR_OK;
+    return dates_in_order(a);
 }
 
 CK_RV attrs_new(enum attr_event event, CK_OBJECT_CLASS cls, CK_KEY_TYPE key_type,
@@ -466,6 +471,8 @@ CK_RV attrs_changed(const struct attrs *old, const CK_ATTRIBUTE *template, CK_UL
     CK_RV rv = CKR_OK;
     for (CK_ULONG i = 0; rv == CKR_OK && i < n; i++)
         rv = change_one(old, &template[i], so, &a);
+    if (rv == CKR_OK)
+        rv = dates_in_order(&a);
     if (rv != CKR_OK) {
         attrs_free(&a);
         return rv;

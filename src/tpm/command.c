@@ -264,13 +264,13 @@ static CK_RV check_session(struct tpm *t, struct cmd *c, unsigned i, const uint8
     struct bytes value = c->auth[i].new_value.n ? c->auth[i].new_value : c->auth[i].value;
     CLEANUP(wipe_key)
     struct hmac_key key = session_hmac_key(s, i < c->auth_handles ? value : NO_BYTES);
-    if (key.n == 0 && hmac.n == 0)
-        return CKR_OK; /* a policy session without key proves nothing and hides nothing */
-    TRY(soft_hmac(HASH_SHA256, BYTES(key.p, key.n),
-                  (struct bytes[]){BYTES(rp_hash, 32), BYTES_OF(s->nonce_tpm),
-                                   BYTES_OF(s->nonce_caller), BYTES(&attributes, 1)},
-                  4, want));
-    if (!secret_equal(BYTES_OF(want), hmac))
+    bool proves = key.n || hmac.n; /* a policy session without key proves and hides nothing */
+    if (proves)
+        TRY(soft_hmac(HASH_SHA256, BYTES(key.p, key.n),
+                      (struct bytes[]){BYTES(rp_hash, 32), BYTES_OF(s->nonce_tpm),
+                                       BYTES_OF(s->nonce_caller), BYTES(&attributes, 1)},
+                      4, want));
+    if (proves && !secret_equal(BYTES_OF(want), hmac))
         return error_log(CKR_DEVICE_ERROR, "%s: the TPM's answer was changed on its way (HMAC)",
                          c->name);
     if (!(attributes & TPMA_SESSION_CONTINUESESSION)) {
@@ -377,6 +377,7 @@ CK_RV cmd_send(struct tpm *t, struct cmd *c)
         CK_RV rv = attempt(t, c);
         if (rv != CKR_OK) {
             transport_close(t);
+            t->broken = true;
             if (!c->repeatable || !context_free(c) || reconnected)
                 return rv;
             reconnected = true;

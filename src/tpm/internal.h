@@ -81,6 +81,7 @@ struct tpm {
     struct lock_file lock;
     struct lock_record record; /* as last read or written */
     uint8_t id[16];
+    bool broken; /* a command got no answer, or a spoilt one */
     enum pending pending;
     uint8_t pending_name[NAME_MAX_SIZE];
     size_t pending_name_n;
@@ -97,6 +98,8 @@ struct tpm {
 /* Around a command that makes a handle: what it is going to be, written to the lock file's record;
  * PENDING_NONE once the handle is known or was refused. name: of the object. */
 void handle_pending(struct tpm *t, enum pending what, struct bytes name);
+/* Still pending after a lost answer: look for the handle and flush it. */
+void settle_pending(struct tpm *t);
 
 /* Every port function is one hold: mutex, connection, lock file, other owners' handles flushed. */
 CK_RV tpm_enter(struct tpm *t);
@@ -216,6 +219,10 @@ CK_RV key_create(struct tpm *t, const struct tpm_parent *parent, struct bytes au
 
 /* The owner authorization from owner-auth-file, read once; empty without one. */
 CK_RV owner_auth(struct tpm *t, struct bytes *ret);
+/* How a command gives it: by password while it is empty, else in session s, salted to the SRK;
+ * where there is none yet (CreatePrimary) unsalted, so a guessable one is open to who listens just
+ * then. */
+CK_RV owner_session(struct tpm *t, struct session *s, struct cmd_auth *ret);
 
 /* Name of a public area: nameAlg || digest of its TPMT_PUBLIC. pub: marshalled TPM2B_PUBLIC. */
 CK_RV public_name(struct bytes pub, uint8_t *ret, size_t *ret_n);

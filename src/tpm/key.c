@@ -65,7 +65,7 @@ CK_RV key_create(struct tpm *t, const struct tpm_parent *parent, struct bytes au
     PUT(&c, TPM2B_PUBLIC, template);
     cmd_put_2b(&c, NO_BYTES);
     PUT(&c, TPML_PCR_SELECTION, &no_pcrs);
-    TRY(cmd_exec(t, &c, ERROR_TPM_ANY));
+    TRY(cmd_exec(t, &c, ERROR_TPM_CREATE));
     struct bytes priv = cmd_get_2b(&c), pub = cmd_get_2b(&c);
     TRY(cmd_parsed(&c));
     TRY(append_2b(&ret->priv, priv));

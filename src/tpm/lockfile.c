@@ -97,12 +97,12 @@ CK_RV lock_file_path(const struct config *config, const char *tcti, char *ret, s
                    ? CKR_OK
                    : error_log(CKR_DEVICE_ERROR, "the path of the TPM's socket is too long");
     leaf_name(tcti, by_socket ? socket : NULL, leaf, sizeof(leaf));
-    if (config->lock_dir)
-        snprintf(dir, sizeof(dir), "%s", config->lock_dir);
-    else
+    if (!config->lock_dir)
         TRY(shared_dir(dir, sizeof(dir)));
-    snprintf(ret, n, "%s/%s.lock", dir, leaf);
-    return CKR_OK;
+    return (size_t)snprintf(ret, n, "%s/%s.lock", config->lock_dir ? config->lock_dir : dir, leaf) <
+                   n
+               ? CKR_OK
+               : error_log(CKR_DEVICE_ERROR, "the path of the TPM lock file is too long");
 }
 
 /* ---- taking it ----------------------------------------------------------------------------- */
@@ -157,7 +157,9 @@ static CK_RV wait_for_lock(struct lock_file *l, unsigned timeout)
         if (errno != EAGAIN && errno != EACCES)
             return error_errno("cannot lock", l->path, errno);
         clock_gettime(CLOCK_MONOTONIC, &now);
-        if (now.tv_sec - start.tv_sec >= (time_t)timeout) {
+        double waited =
+            (double)(now.tv_sec - start.tv_sec) + (double)(now.tv_nsec - start.tv_nsec) / 1e9;
+        if (waited >= timeout) {
             struct lock_record holder;
             read_record(l, &holder);
             return error_log(CKR_DEVICE_ERROR,

@@ -42,27 +42,27 @@ CK_RV public_name(struct bytes pub, uint8_t *ret, size_t *ret_n)
     return error_log(CKR_DEVICE_ERROR, "a key's public area in the store cannot be read");
 }
 
+static CK_RV read_owner_auth(const char *path, struct secret *ret)
+{
+    CLEANUP(secret_free) struct secret room = {0};
+    TRY(secret_new(&room, TPM_AUTH + 2));
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, room.p, room.n);
+    if (fd >= 0)
+        close(fd);
+    if (n > 0 && room.p[n - 1] == '\n')
+        n--;
+    if (n < 0 || n > TPM_AUTH)
+        return error_log(CKR_DEVICE_ERROR,
+                         "owner-auth-file %s cannot be read, or holds more than %d bytes", path,
+                         TPM_AUTH);
+    return secret_copy(ret, BYTES(room.p, n));
+}
+
 CK_RV owner_auth(struct tpm *t, struct bytes *ret)
 {
-    const char *path = t->config->owner_auth_file;
-    if (!t->owner_auth_read && path) {
-        struct secret auth = {0};
-        TRY(secret_new(&auth, TPM_AUTH + 2));
-        int fd = open(path, O_RDONLY | O_CLOEXEC);
-        ssize_t n = fd < 0 ? -1 : read(fd, auth.p, auth.n);
-        if (fd >= 0)
-            close(fd);
-        if (n > 0 && auth.p[n - 1] == '\n')
-            n--;
-        if (n < 0 || n > TPM_AUTH) {
-            secret_free(&auth);
-            return error_log(CKR_DEVICE_ERROR,
-                             "owner-auth-file %s cannot be read, or holds more than %d bytes", path,
-                             TPM_AUTH);
-        }
-        auth.n = (size_t)n;
-        t->owner_auth = auth;
-    }
+    if (!t->owner_auth_read && t->config->owner_auth_file)
+        TRY(read_owner_auth(t->config->owner_auth_file, &t->owner_auth));
     t->owner_auth_read = true;
     *ret = secret_bytes(&t->owner_auth);
     return CKR_OK;
@@ -90,6 +90,22 @@ static void srk_template(TPM2B_PUBLIC *ret)
                           }};
 }
 
+static CK_RV read_parent(struct tpm *t, TPM2_HANDLE handle, struct tpm_parent_owned *ret);
+static bool is_storage_key(const struct tpm_parent_owned *p);
+
+CK_RV owner_session(struct tpm *t, struct session *s, struct cmd_auth *ret)
+{
+    TRY(owner_auth(t, &ret->value));
+    if (!ret->value.n)
+        return CKR_OK; /* an empty one needs no hiding */
+    CLEANUP(tpm_parent_free) struct tpm_parent_owned srk = {0};
+    TRY(read_parent(t, SRK, &srk));
+    const struct tpm_parent parent = {srk.handle, buf_bytes(&srk.name), buf_bytes(&srk.pub)};
+    TRY(session_start(t, is_storage_key(&srk) ? &parent : NULL, TPM2_SE_HMAC, s));
+    ret->session = s;
+    return CKR_OK;
+}
+
 static CK_RV create_primary(struct tpm *t, TPM2_HANDLE *ret, struct tpm_parent_owned *ret_parent)
 {
     static const TPM2B_SENSITIVE_CREATE empty = {0};
@@ -98,11 +114,7 @@ static CK_RV create_primary(struct tpm *t, TPM2_HANDLE *ret, struct tpm_parent_o
     CLEANUP(session_wipe) struct session s = {0};
     COMMAND(c, CreatePrimary, .handles = 1, .auth_handles = 1, .auths = 1, .makes_handle = true);
     c.handle[0].handle = TPM2_RH_OWNER;
-    TRY(owner_auth(t, &c.auth[0].value));
-    if (c.auth[0].value.n) { /* no key to salt with yet, but at least not in clear */
-        TRY(session_start(t, NULL, TPM2_SE_HMAC, &s));
-        c.auth[0].session = &s;
-    }
+    TRY(owner_session(t, &s, &c.auth[0]));
     srk_template(&template);
     PUT(&c, TPM2B_SENSITIVE_CREATE, &empty);
     PUT(&c, TPM2B_PUBLIC, &template);
@@ -161,8 +173,12 @@ static CK_RV read_public(struct tpm *t, struct cmd *c, TPM2_HANDLE handle, struc
     return rc_plain(c->rc) == TPM2_RC_HANDLE ? CKR_OK : error_tpm(ERROR_TPM_ANY, c->name, c->rc);
 }
 
-static bool storage_key(const TPMT_PUBLIC *p)
+static bool is_storage_key(const struct tpm_parent_owned *owned)
 {
+    TPM2B_PUBLIC pub;
+    const TPMT_PUBLIC *p = &pub.publicArea;
+    if (!owned->handle || !public_parse(buf_bytes(&owned->pub), &pub))
+        return false;
     const TPMA_OBJECT want = TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT |
                              TPMA_OBJECT_USERWITHAUTH | TPMA_OBJECT_RESTRICTED |
                              TPMA_OBJECT_DECRYPT;
@@ -227,10 +243,9 @@ static CK_RV check_pin(const struct tpm *t, struct bytes name)
 
 static CK_RV find_parent(struct tpm *t, struct tpm_parent_owned *p)
 {
-    TPM2B_PUBLIC pub;
     TPM2_HANDLE primary;
     TRY(read_parent(t, SRK, p));
-    if (p->handle && public_parse(buf_bytes(&p->pub), &pub) && storage_key(&pub.publicArea))
+    if (is_storage_key(p))
         return CKR_OK;
     bool taken = p->handle != 0;
     tpm_parent_free(p);

@@ -6,7 +6,7 @@
 
 void flush_handle(struct tpm *t, TPM2_HANDLE handle)
 {
-    COMMAND(c, FlushContext);
+    COMMAND(c, FlushContext, .repeatable = true);
     PUT(&c, UINT32, handle); /* flushHandle is a parameter, not in the handle area */
     if (cmd_send(t, &c) == CKR_OK && c.rc != TPM2_RC_SUCCESS)
         log_debug("handle 0x%x was gone already", handle);
@@ -175,10 +175,9 @@ static CK_RV load_object(struct tpm *t, const struct tpm_parent *parent, struct 
         COMMAND(c, Load, .handles = 1, .auth_handles = 1, .auths = 1, .makes_handle = true,
                 .repeatable = true);
         handle_pending(t, PENDING_OBJECT, name);
-        CK_RV rv = try_load(t, above, parent->name, pub, priv, &c);
-        if (rv != CKR_OK || c.rc != TPM2_RC_SUCCESS)
+        TRY(try_load(t, above, parent->name, pub, priv, &c)); /* a lost answer stays pending */
+        if (c.rc != TPM2_RC_SUCCESS)
             handle_pending(t, PENDING_NONE, NO_BYTES);
-        TRY(rv);
         if (rc_plain(c.rc) == TPM2_RC_OBJECT_MEMORY && attempt == 0) {
             residents_flush(t);
             continue;
@@ -234,29 +233,38 @@ static void set_session(struct cmd *c, struct session *s, struct bytes auth, boo
     c->encrypt_out = out ? s : NULL;
 }
 
-/* What an answer says about the residents; true when the command is worth sending again. */
-static bool renew(struct tpm *t, TSS2_RC rc, struct resident *r)
+/* True when the answer means that what was resident is not what it was, so that the command is
+ * worth sending again: an object or a session is gone, or the session is out of step (0x9A2 of a
+ * noDA key: not counted). After a TPM reset an old handle may be another key's by now: nothing is
+ * kept. */
+static bool renew(struct tpm *t, TSS2_RC rc)
 {
-    if (rc_lost_object(rc)) {
-        *r = (struct resident){0};
-        return true;
-    }
-    if (rc_lost_session(rc)) {
-        secret_wipe(&t->session, sizeof(t->session));
-        return true;
-    }
-    /* 0x9A2 of a noDA key: not a wrong authorization but a session out of step; not counted */
-    if (rc_plain(rc) == TPM2_RC_BAD_AUTH && t->session.handle) {
-        flush_handle(t, t->session.handle);
-        secret_wipe(&t->session, sizeof(t->session));
-        return true;
-    }
-    return false;
+    bool stale = rc_plain(rc) == TPM2_RC_BAD_AUTH && t->session.handle;
+    if (!rc_lost_object(rc) && !rc_lost_session(rc) && !stale)
+        return false;
+    residents_flush(t);
+    if (stale)
+        saved_free(t);
+    return true;
 }
 
 CK_RV key_use(struct tpm *t, const struct tpm_key *key, struct cmd *c)
 {
     return key_use_with(t, key, c, 1);
+}
+
+/* One try: the key and the session are there, then the command. */
+static CK_RV use_once(struct tpm *t, const struct tpm_key *key, struct bytes name, struct cmd *c,
+                      bool in, bool out)
+{
+    struct resident *r;
+    struct session *s = NULL;
+    TRY(key_load(t, key, name, &r));
+    if (!t->config->password_session)
+        TRY(key_session(t, &s));
+    set_session(c, s, key->auth, in && s, out && s);
+    c->handle[0] = (struct cmd_handle){r->handle, BYTES(r->name, r->name_n)};
+    return cmd_send(t, c);
 }
 
 CK_RV key_use_with(struct tpm *t, const struct tpm_key *key, struct cmd *c, unsigned handles)
@@ -269,24 +277,18 @@ CK_RV key_use_with(struct tpm *t, const struct tpm_key *key, struct cmd *c, unsi
     c->auth_handles = c->auths = 1;
     CK_RV rv = CKR_OK;
     for (int attempt = 0; attempt < 4; attempt++) {
-        struct resident *r;
-        struct session *s = NULL;
-        TRY(key_load(t, key, BYTES(name, name_n), &r));
-        if (!t->config->password_session)
-            TRY(key_session(t, &s));
-        set_session(c, s, key->auth, in && s, out && s);
-        c->handle[0] = (struct cmd_handle){r->handle, BYTES(r->name, r->name_n)};
-        rv = cmd_send(t, c);
+        t->broken = false;
+        rv = use_once(t, key, BYTES(name, name_n), c, in, out);
+        if (rv == CKR_OK && !renew(t, c->rc))
+            break;
+        if (rv != CKR_OK && (!t->broken || attempt > 0))
+            break;
         if (rv != CKR_OK) {
             /* the connection broke or the answer was spoilt: whether the TPM went on is unknown,
-             * so its nonces are; signing or decrypting once more changes nothing */
-            if (attempt > 0)
-                return rv;
+             * so its nonces are; using a key once more changes nothing */
+            settle_pending(t);
             residents_flush(t);
-            continue;
         }
-        if (!renew(t, c->rc, r))
-            break;
     }
     if (t->managed && t->session.handle) { /* an error answer does not end a session */
         flush_handle(t, t->session.handle);

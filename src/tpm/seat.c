@@ -519,11 +519,7 @@ CK_RV tpm_nv_undefine(struct tpm *t, uint32_t nv, struct bytes name)
     CLEANUP(session_wipe) struct session s = {0};
     c.handle[0].handle = TPM2_RH_OWNER;
     c.handle[1] = (struct cmd_handle){nv, now};
-    TRY(owner_auth(t, &c.auth[0].value));
-    if (c.auth[0].value.n) {
-        TRY(session_start(t, NULL, TPM2_SE_HMAC, &s));
-        c.auth[0].session = &s;
-    }
+    TRY(owner_session(t, &s, &c.auth[0]));
     CK_RV rv = cmd_exec(t, &c, ERROR_TPM_OWNER);
     if (s.handle)
         session_end(t, &s);

@@ -81,10 +81,9 @@ CK_RV session_start(struct tpm *t, const struct tpm_parent *parent, TPM2_SE type
     PUT(&c, TPMT_SYM_DEF, &aes);
     PUT(&c, UINT16, TPM2_ALG_SHA256);
     handle_pending(t, PENDING_SESSION, NO_BYTES);
-    CK_RV rv = cmd_send(t, &c);
-    if (rv != CKR_OK || c.rc != TPM2_RC_SUCCESS)
+    TRY(cmd_send(t, &c)); /* a lost answer stays pending: the session may be there */
+    if (c.rc != TPM2_RC_SUCCESS)
         handle_pending(t, PENDING_NONE, NO_BYTES);
-    TRY(rv);
     if (parent && rc_plain(c.rc) == TPM2_RC_HANDLE)
         return error_log(CKR_TOKEN_NOT_RECOGNIZED,
                          "the parent key 0x%x of this token is not in the TPM: it was cleared, or "

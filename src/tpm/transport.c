@@ -125,7 +125,9 @@ static CK_RV choose_tcti(struct tpm *t)
 
 static void write_record(struct tpm *t)
 {
-    struct lock_record r = {.pid = (int32_t)getpid()};
+    struct lock_record r;
+    memset(&r, 0, sizeof(r)); /* its padding too: the record is compared and written as a whole */
+    r.pid = (int32_t)getpid();
     memcpy(r.owner, t->id, sizeof(r.owner));
     for (size_t i = 0; i < RESIDENT_KEYS; i++)
         if (t->key[i].handle)
@@ -182,7 +184,8 @@ static void flush_pending(struct tpm *t, const struct lock_record *r)
     TPM2_HANDLE unknown = 0;
     unsigned unknowns = 0;
     bool session = r->pending == PENDING_SESSION;
-    uint32_t first = session ? TPM2_LOADED_SESSION_FIRST : TPM2_TRANSIENT_FIRST;
+    uint32_t first = (uint32_t)(session ? TPM2_HT_LOADED_SESSION : TPM2_HT_TRANSIENT)
+                     << TPM2_HR_SHIFT;
     if (get_capability(t, TPM2_CAP_HANDLES, first, 16, &data) != CKR_OK)
         return;
     for (uint32_t i = 0; i < data.data.handles.count && i < TPM2_MAX_CAP_HANDLES; i++) {
@@ -197,11 +200,22 @@ static void flush_pending(struct tpm *t, const struct lock_record *r)
         flush_handle(t, unknown);
 }
 
+/* An answer was lost on its way: the handle that it told may be there. */
+void settle_pending(struct tpm *t)
+{
+    if (t->pending == PENDING_NONE)
+        return;
+    if (!t->managed) /* a resource manager clears up after a broken connection */
+        flush_pending(t, &t->record);
+    handle_pending(t, PENDING_NONE, NO_BYTES);
+}
+
 /* Somebody else had the TPM since: what he left is flushed, what we had he has flushed. */
 static void take_over(struct tpm *t)
 {
     if (memcmp(t->record.owner, t->id, sizeof(t->id)) == 0)
         return;
+    t->pending = PENDING_NONE; /* what it was, the owner in between has seen to */
     const struct lock_record theirs = t->record;
     residents_forget(t);
     if (theirs.pending != PENDING_NONE && theirs.pending_name_n <= NAME_MAX_SIZE)
@@ -222,6 +236,7 @@ static CK_RV enter_bare(struct tpm *t)
         return rv;
     }
     take_over(t);
+    settle_pending(t);
     return CKR_OK;
 }
 

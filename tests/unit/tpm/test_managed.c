@@ -1,0 +1,232 @@
+/* Behind a resource manager: tpm2-abrmd on a bus of its own. No session stays between calls, since
+ * an idle one hurts every other client of that TPM. */
+#include "seats.h"
+
+#include <fcntl.h>
+
+static pid_t bus, broker;
+
+static pid_t run(const char *const *argv, int out)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGTERM);
+        if (out >= 0)
+            dup2(out, STDOUT_FILENO);
+        execvp(argv[0], (char *const *)(uintptr_t)argv);
+        _exit(127);
+    }
+    return pid;
+}
+
+static void end(pid_t *pid)
+{
+    if (*pid > 0) {
+        kill(*pid, SIGTERM);
+        waitpid(*pid, NULL, 0);
+    }
+    *pid = 0;
+}
+
+static bool start_bus(void)
+{
+    int out[2];
+    char address[256] = {0};
+    if (pipe(out) != 0)
+        return false;
+    bus = run((const char *[]){"dbus-daemon", "--session", "--nofork", "--nopidfile",
+                               "--print-address=1", NULL},
+              out[1]);
+    close(out[1]);
+    ssize_t n = read(out[0], address, sizeof(address) - 1);
+    close(out[0]);
+    address[strcspn(address, "\n")] = '\0';
+    return n > 0 && setenv("DBUS_SESSION_BUS_ADDRESS", address, 1) == 0;
+}
+
+static char broker_tcti[] = "tabrmd:bus_type=session";
+
+static bool broker_answers(void)
+{
+    for (int i = 0; i < 100; i++) {
+        struct tpm_lockout lockout;
+        struct tpm *t = NULL;
+        bool ok = tpm_new(&fx.config, &t) == CKR_OK && tpm_get_lockout(t, &lockout) == CKR_OK;
+        tpm_free(&t);
+        if (ok)
+            return true;
+        sleep_ms(50);
+    }
+    return false;
+}
+
+static bool installed;
+
+static int start(void **state)
+{
+    char tcti[200];
+    installed = system("command -v dbus-daemon tpm2-abrmd >/dev/null 2>&1") == 0;
+    if (group_start(state) != 0)
+        return -1;
+    if (!installed)
+        return 0;
+    setenv("TSS2_LOG", "all+NONE", 1); /* it is not there at first */
+    snprintf(tcti, sizeof(tcti), "--tcti=%s", fx.tcti);
+    if (!start_bus())
+        return -1;
+    int quiet = open("/dev/null", O_WRONLY);
+    broker = run((const char *[]){"tpm2-abrmd", "--session", "--allow-root", tcti, NULL}, quiet);
+    close(quiet);
+    fx.config.tcti = broker_tcti;
+    return broker_answers() ? 0 : -1;
+}
+
+static int stop(void **state)
+{
+    end(&broker);
+    end(&bus);
+    return group_stop(state);
+}
+
+static int start_one(void **state)
+{
+    return installed ? test_start(state) : 0;
+}
+
+static int stop_one(void **state)
+{
+    if (!installed)
+        return 0;
+    (void)state;
+    tpm_free(&fx.tpm);
+    tpm_parent_free(&fx.srk);
+    fx.srk = (struct tpm_parent_owned){0};
+    return secret_in_use() == 0 ? 0 : -1;
+}
+
+static unsigned sessions(void)
+{
+    return swtpm_handles(&fx.swtpm, 0x02) + swtpm_handles(&fx.swtpm, 0x03);
+}
+
+static void assert_signs(struct tpm *t, const struct pair *p)
+{
+    static const uint8_t hash[32] = {5};
+    CLEANUP(soft_key_free) struct soft_key *public_ = NULL;
+    uint8_t signature[64];
+    assert_ok(soft_key_ec(CURVE_P256, buf_bytes(&p->made.point), &public_));
+    assert_ok(tpm_ecdsa(t, &p->key, CURVE_P256, BYTES_OF(hash), signature));
+    assert_ok(soft_ecdsa_verify(public_, BYTES_OF(hash), BYTES_OF(signature)));
+}
+
+static void test_no_lock_file(void **state)
+{
+    (void)state;
+    if (!installed)
+        skip();
+    assert_true(fx.tpm->managed);
+    assert_int_equal(fx.tpm->lock.fd, -1);
+    assert_int_equal(fx.tpm->lock.path[0], 0);
+}
+
+static void test_keys_in_rotation(void **state)
+{
+    (void)state;
+    struct pair keys[5];
+    if (!installed)
+        skip();
+    for (size_t i = 0; i < COUNT(keys); i++)
+        pair_ec(&keys[i], CURVE_P256);
+    for (int i = 0; i < 40; i++) { /* more than the broker's 28 objects of one client */
+        assert_signs(fx.tpm, &keys[i % 5]);
+        assert_int_equal(sessions(), 0);
+        assert_int_equal(fx.tpm->session.handle, 0);
+    }
+    for (size_t i = 0; i < COUNT(keys); i++)
+        pair_free(&keys[i]);
+}
+
+static void test_steady_signature_is_two_commands(void **state)
+{
+    (void)state;
+    struct pair key;
+    if (!installed)
+        skip();
+    pair_ec(&key, CURVE_P256);
+    assert_signs(fx.tpm, &key);
+    tap_clear();
+    for (int i = 0; i < 10; i++)
+        assert_signs(fx.tpm, &key);
+    assert_int_equal(tap_commands(), 20);
+    fx.config.password_session = true;
+    tap_clear();
+    for (int i = 0; i < 10; i++)
+        assert_signs(fx.tpm, &key);
+    fx.config.password_session = false;
+    assert_int_equal(tap_commands(), 10);
+    pair_free(&key);
+}
+
+/* More calls than the broker's four sessions of one client; errors do not leave any either. */
+static void test_seats_leave_no_session(void **state)
+{
+    (void)state;
+    struct seat nv, sealed;
+    if (!installed)
+        skip();
+    const struct tpm_parent parent = srk();
+    seat_define(&nv, false);
+    seat_seal(&sealed, false);
+    const struct tpm_seat seat = seat_of(&nv);
+    for (int i = 0; i < 6; i++) {
+        assert_opens(&nv, pin, CKR_OK);
+        assert_int_equal(sessions(), 0);
+        assert_opens(&sealed, pin, CKR_OK);
+        assert_int_equal(sessions(), 0);
+        assert_opens(&nv, wrong, CKR_PIN_INCORRECT);
+        assert_int_equal(sessions(), 0);
+        assert_ok(tpm_seat_change(fx.tpm, &parent, &seat, BYTES_OF(pin), BYTES_OF(seed),
+                                  BYTES_OF(other_pin)));
+        assert_int_equal(sessions(), 0);
+        assert_ok(tpm_seat_reset(fx.tpm, &parent, &seat, BYTES_OF(seed), BYTES_OF(pin)));
+        assert_int_equal(sessions(), 0);
+    }
+    assert_int_equal(swtpm_lockout_counter(&fx.swtpm), 6);
+    swtpm_reset_lockout(&fx.swtpm);
+    seat_end(&nv);
+    seat_end(&sealed);
+}
+
+static void test_two_clients(void **state)
+{
+    (void)state;
+    struct pair keys[3];
+    struct tpm *other = NULL;
+    if (!installed)
+        skip();
+    for (size_t i = 0; i < COUNT(keys); i++)
+        pair_ec(&keys[i], CURVE_P256);
+    assert_ok(tpm_new(&fx.config, &other));
+    for (int i = 0; i < 20; i++) {
+        assert_signs(fx.tpm, &keys[i % 3]);
+        assert_signs(other, &keys[(i + 1) % 3]);
+    }
+    tpm_free(&other);
+    assert_signs(fx.tpm, &keys[0]);
+    for (size_t i = 0; i < COUNT(keys); i++)
+        pair_free(&keys[i]);
+}
+
+#define MANAGED_TEST(f) cmocka_unit_test_setup_teardown(f, start_one, stop_one)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        MANAGED_TEST(test_no_lock_file),
+        MANAGED_TEST(test_keys_in_rotation),
+        MANAGED_TEST(test_steady_signature_is_two_commands),
+        MANAGED_TEST(test_seats_leave_no_session),
+        MANAGED_TEST(test_two_clients),
+    };
+    return cmocka_run_group_tests_name("tpm/managed", tests, start, stop);
+}
