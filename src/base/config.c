@@ -26,7 +26,7 @@ static bool parse_bool(const char *v, bool *ret)
 
 static bool parse_text(const char *v, void *field)
 {
-    char *copy = strdup(v), **text = field;
+    char *copy = *v ? strdup(v) : NULL, **text = field;
     if (!copy)
         return false;
     free(*text);
@@ -50,21 +50,37 @@ static bool parse_number(const char *v, void *field)
     return true;
 }
 
+static bool parse_rounds(const char *v, void *field)
+{
+    uint32_t n;
+    if (!parse_number(v, &n) || n < CONFIG_PIN_ROUNDS_MIN || n > CONFIG_PIN_ROUNDS_MAX)
+        return false;
+    *(uint32_t *)field = n;
+    return true;
+}
+
 static bool parse_level(const char *v, void *field)
 {
     return log_level_parse(v, field);
 }
 
+static bool parse_choice(const char *v, const char *yes, const char *no, bool *field)
+{
+    bool is_yes = strcmp(v, yes) == 0;
+    if (!is_yes && strcmp(v, no) != 0)
+        return false;
+    *field = is_yes;
+    return true;
+}
+
 static bool parse_session(const char *v, void *field)
 {
-    *(bool *)field = !strcmp(v, "password");
-    return !strcmp(v, "password") || !strcmp(v, "hmac");
+    return parse_choice(v, "password", "hmac", field);
 }
 
 static bool parse_storage(const char *v, void *field)
 {
-    *(bool *)field = !strcmp(v, "sealed");
-    return !strcmp(v, "sealed") || !strcmp(v, "nv");
+    return parse_choice(v, "sealed", "nv", field);
 }
 
 static const struct key {
@@ -84,7 +100,7 @@ static const struct key {
     {"show-empty-slot", NULL, parse_flag, offsetof(struct config, show_empty_slot)},
     {"session", NULL, parse_session, offsetof(struct config, password_session)},
     {"pin-storage", NULL, parse_storage, offsetof(struct config, pin_storage_sealed)},
-    {"pin-rounds", NULL, parse_number, offsetof(struct config, pin_rounds)},
+    {"pin-rounds", NULL, parse_rounds, offsetof(struct config, pin_rounds)},
     {"unattended", NULL, parse_flag, offsetof(struct config, unattended)},
 };
 
@@ -119,6 +135,17 @@ static char *trim(char *s)
     return s;
 }
 
+/* The quotes that a parameter string may have are allowed here, too. */
+static char *unquote(char *s)
+{
+    size_t n = strlen(s);
+    bool quoted = n >= 2 && (*s == '\'' || *s == '"') && s[n - 1] == *s;
+    if (!quoted)
+        return s;
+    s[n - 1] = '\0';
+    return s + 1;
+}
+
 static void read_line(struct config *c, char *line, const char *path, unsigned number)
 {
     char *text = trim(line);
@@ -132,7 +159,7 @@ static void read_line(struct config *c, char *line, const char *path, unsigned n
         return;
     }
     *equals = '\0';
-    set(c, trim(text), trim(equals + 1), from);
+    set(c, trim(text), unquote(trim(equals + 1)), from);
 }
 
 /* A file that somebody else could have written decides where secrets go: it must belong to root or
@@ -152,7 +179,7 @@ static bool trustworthy(int fd, const char *path)
 
 static void read_file(struct config *c, const char *path)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not hang the host */
     if (fd < 0) {
         if (errno != ENOENT && errno != ENOTDIR)
             log_info("config file %s cannot be read: %s", path, strerror(errno));

@@ -5,6 +5,8 @@
 
 #include "log.h"
 
+enum { CONFIG_PIN_ROUNDS_MIN = 1000, CONFIG_PIN_ROUNDS_MAX = 10000000 };
+
 struct config {
     char *store;             /* directory of store.db; always set */
     char *tcti;              /* tctildr string; NULL: /dev/tpmrm0, /dev/tpm0, tabrmd in turn */

@@ -11,6 +11,7 @@ CK_RV admin_token_status(struct library *lib, CK_SLOT_ID slot, LATCHKEY_TOKEN_ST
     struct token *t;
     size_t objects;
     TRY(token_find(lib, slot, &t));
+    token_forgive(t);
     TOKEN_READ(t);
     TRY(store_objects_count(lib->store, t->row.id, &objects));
     *ret = (LATCHKEY_TOKEN_STATUS){

@@ -230,7 +230,7 @@ static const struct rule rules[] = {
 };
 /* clang-format on */
 
-enum { RULES = sizeof(rules) / sizeof(*rules), VALUE_MAX = 8 << 20 };
+enum { RULES = sizeof(rules) / sizeof(*rules) };
 
 static unsigned place(CK_OBJECT_CLASS cls, CK_KEY_TYPE key_type)
 {
@@ -293,7 +293,7 @@ static bool date_valid(const uint8_t *p, size_t n)
 static bool value_valid(enum kind kind, const CK_ATTRIBUTE *a)
 {
     const uint8_t *p = a->pValue;
-    if (a->ulValueLen > VALUE_MAX || (!p && a->ulValueLen))
+    if (a->ulValueLen > ATTR_VALUE_MAX || (!p && a->ulValueLen))
         return false;
     switch (kind) {
     case BOOL:

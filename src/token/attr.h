@@ -5,6 +5,8 @@
 
 #include <base/bytes.h>
 
+enum { ATTR_VALUE_MAX = 8 << 20 }; /* bytes of one value */
+
 struct attr {
     CK_ATTRIBUTE_TYPE type;
     struct buf value; /* as C_GetAttributeValue gives it */

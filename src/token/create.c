@@ -10,6 +10,16 @@ static CK_RV fill(struct attrs *a, CK_ATTRIBUTE_TYPE type, struct bytes value)
     return attrs_bytes(a, type).n || !value.n ? CKR_OK : attrs_set(a, type, value);
 }
 
+/* The same for one that follows from the others: clients read the key out of it, so a given one
+ * must be the right one. */
+static CK_RV fill_exact(struct attrs *a, CK_ATTRIBUTE_TYPE type, struct bytes value)
+{
+    struct bytes given = attrs_bytes(a, type);
+    if (given.n && !bytes_equal(given, value))
+        return CKR_TEMPLATE_INCONSISTENT;
+    return attrs_set(a, type, value);
+}
+
 static bool no_date(const CK_DATE *date)
 {
     return date->year[0] == 0;
@@ -35,10 +45,10 @@ static CK_RV finish_certificate(struct attrs *a)
     if (!attrs_bytes(a, CKA_VALUE).n) /* by CKA_URL alone: clients here could not follow it */
         return CKR_TEMPLATE_INCOMPLETE;
     TRY(soft_certificate_parse(attrs_bytes(a, CKA_VALUE), &c));
-    TRY(fill(a, CKA_SUBJECT, buf_bytes(&c.subject)));
+    TRY(fill_exact(a, CKA_SUBJECT, buf_bytes(&c.subject)));
     TRY(fill(a, CKA_ISSUER, buf_bytes(&c.issuer)));
     TRY(fill(a, CKA_SERIAL_NUMBER, buf_bytes(&c.serial)));
-    TRY(fill(a, CKA_PUBLIC_KEY_INFO, buf_bytes(&c.spki)));
+    TRY(fill_exact(a, CKA_PUBLIC_KEY_INFO, buf_bytes(&c.spki)));
     if (!no_date(&c.start))
         TRY(fill(a, CKA_START_DATE, BYTES(&c.start, sizeof(c.start))));
     if (!no_date(&c.end))
@@ -59,7 +69,7 @@ static CK_RV finish_public_key(struct object *o)
     if (type == CKK_RSA)
         TRY(attrs_set_ulong(a, CKA_MODULUS_BITS, (CK_ULONG)object_mech_key(o).modulus_bits));
     TRY(soft_key_spki(key, &spki));
-    TRY(fill(a, CKA_PUBLIC_KEY_INFO, buf_bytes(&spki)));
+    TRY(fill_exact(a, CKA_PUBLIC_KEY_INFO, buf_bytes(&spki)));
     TRY(attrs_set_ulong(a, CKA_KEY_GEN_MECHANISM, CK_UNAVAILABLE_INFORMATION));
     return attrs_set_bool(a, CKA_LOCAL, false);
 }
@@ -124,14 +134,10 @@ CK_RV session_destroy_object(struct session *s, CK_OBJECT_HANDLE handle)
 
 /* ---- reading ------------------------------------------------------------------------------- */
 
-/* A public object's CKA_TRUSTED is worth something only under a MAC made by somebody logged in. */
 static struct bytes told_value(const struct object *o, CK_ATTRIBUTE_TYPE type)
 {
-    static const CK_BBOOL no = CK_FALSE;
     if (type == CKA_VALUE && o->value.n)
         return secret_bytes(&o->value);
-    if (type == CKA_TRUSTED && o->row && !o->private_ && !o->sealed_with_login)
-        return BYTES(&no, 1);
     return attrs_bytes(&o->attrs, type);
 }
 
@@ -199,6 +205,8 @@ CK_RV session_set_attributes(struct session *s, CK_OBJECT_HANDLE handle,
     TOKEN_READ(s->token);
     TRY(object_get(s, handle, &old));
     TRY(access_write(s, old->row != 0, old->private_));
+    if (old->row && old->priv.n && s->token->login == LOGIN_NONE)
+        return CKR_USER_NOT_LOGGED_IN; /* its MAC could not be renewed */
     if (!attrs_true(&old->attrs, CKA_MODIFIABLE))
         return CKR_ACTION_PROHIBITED; /* 2.40, 4.4: CKA_MODIFIABLE false */
     TRY(object_new(&fresh));

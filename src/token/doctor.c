@@ -26,6 +26,9 @@ static void say(const struct report *r, CK_ULONG level, const char *id, const ch
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
+    for (char *c = text; *c; c++) /* a label may hold anything */
+        if ((unsigned char)*c < ' ' || *c == 127)
+            *c = '?';
     r->callback(r->context, level, id, text, remedy);
 }
 
@@ -198,19 +201,29 @@ static void examine_orphans(struct library *lib, const uint32_t *nv, size_t n,
     }
 }
 
+static void examine_tokens(struct library *lib, const uint32_t *nv, size_t n_nv,
+                           const struct report *r)
+{
+    size_t n = 0;
+    if (store_slots(lib->store, NULL, &n) != CKR_OK)
+        return;
+    CK_SLOT_ID *slots = calloc(n + 1, sizeof(*slots));
+    if (slots && store_slots(lib->store, slots, &n) == CKR_OK)
+        for (size_t i = 0; i < n; i++)
+            examine_token(lib, slots[i], nv, n_nv, r);
+    free(slots);
+}
+
 CK_RV admin_doctor(struct library *lib, LATCHKEY_FINDING callback, void *context)
 {
     const struct report report = {callback, context}, *r = &report;
     bool store = examine_store(lib, r);
     bool tpm = examine_tpm(lib, r);
     uint32_t *nv = NULL;
-    size_t n_nv = 0, n = 256;
-    CK_SLOT_ID slots[256];
+    size_t n_nv = 0;
     if (!store || !tpm || tpm_nv_list(lib->tpm, &nv, &n_nv) != CKR_OK)
         return CKR_OK;
-    if (store_slots(lib->store, slots, &n) == CKR_OK)
-        for (size_t i = 0; i < n; i++)
-            examine_token(lib, slots[i], nv, n_nv, r);
+    examine_tokens(lib, nv, n_nv, r);
     examine_orphans(lib, nv, n_nv, r);
     free(nv);
     return CKR_OK;

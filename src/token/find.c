@@ -59,7 +59,7 @@ static CK_RV plan(struct token *t, const CK_ATTRIBUTE *template, CK_ULONG n, str
     for (CK_ULONG i = 0; i < n; i++) {
         struct bytes value = BYTES(template[i].pValue, template[i].ulValueLen);
         int column = column_of(template[i].type);
-        if (value.n && !value.p)
+        if ((value.n && !value.p) || value.n > ATTR_VALUE_MAX)
             return CKR_ATTRIBUTE_VALUE_INVALID;
         if (template[i].type == CKA_TOKEN && value.n == 1) {
             q->token &= value.p[0] != CK_FALSE;
@@ -76,10 +76,11 @@ static CK_RV plan(struct token *t, const CK_ATTRIBUTE *template, CK_ULONG n, str
 static bool matches(const struct object *o, const CK_ATTRIBUTE *template, CK_ULONG n)
 {
     for (CK_ULONG i = 0; i < n; i++) {
-        const struct attr *a = attrs_find(&o->attrs, template[i].type);
+        CK_ATTRIBUTE_TYPE type = template[i].type;
+        bool secret = type == CKA_VALUE && o->value.n, has = secret || attrs_find(&o->attrs, type);
+        struct bytes value = secret ? secret_bytes(&o->value) : attrs_bytes(&o->attrs, type);
         struct bytes wanted = BYTES(template[i].pValue, template[i].ulValueLen);
-        if (!a || !attrs_revealable(&o->attrs, template[i].type) ||
-            !bytes_equal(buf_bytes(&a->value), wanted))
+        if (!has || !attrs_revealable(&o->attrs, type) || !bytes_equal(value, wanted))
             return false;
     }
     return true;

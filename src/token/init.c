@@ -42,6 +42,7 @@ struct plan {
     struct secret so_auth;
     uint8_t seed[48];
     int64_t intent;
+    bool no_nv; /* the TPM did not let us define an index */
 };
 
 static void plan_free(struct plan *p)
@@ -73,7 +74,9 @@ static CK_RV define_seats(struct library *lib, struct plan *p)
     TRY(tpm_nv_pick(lib->tpm, &so_nv));
     if (user_nv == so_nv)
         return CKR_FUNCTION_REJECTED;
-    TRY(store_intent_begin(lib->store, user_nv, so_nv, &p->intent));
+    CK_RV known = store_intent_begin(lib->store, user_nv, so_nv, &p->intent);
+    if (known != CKR_OK) /* CKR_FUNCTION_FAILED: the store names one of them, take another */
+        return known == CKR_FUNCTION_FAILED ? CKR_FUNCTION_REJECTED : known;
     CK_RV rv = define_seat(lib, p, false, user_nv);
     if (rv == CKR_OK)
         rv = define_seat(lib, p, true, so_nv);
@@ -82,6 +85,7 @@ static CK_RV define_seats(struct library *lib, struct plan *p)
     /* what was defined goes; a handle that was taken by somebody else is not ours to remove. The
      * intent stays while something may be left: it is mended at a later opening */
     bool taken = rv == CKR_FUNCTION_REJECTED, gone = true;
+    p->no_nv = !taken;
     if (!taken || p->row.user.nv)
         gone &= tpm_nv_undefine(lib->tpm, user_nv, NO_BYTES) == CKR_OK;
     if (!taken)
@@ -115,8 +119,8 @@ static CK_RV make_seats(struct library *lib, struct plan *p)
     CK_RV rv = CKR_FUNCTION_REJECTED;
     for (int i = 0; i < 8 && rv == CKR_FUNCTION_REJECTED && !lib->config.pin_storage_sealed; i++)
         rv = define_seats(lib, p);
-    if (rv == CKR_OK)
-        return CKR_OK;
+    if (rv == CKR_OK || !(lib->config.pin_storage_sealed || p->no_nv))
+        return rv == CKR_FUNCTION_REJECTED ? CKR_DEVICE_ERROR : rv;
     if (!lib->config.pin_storage_sealed)
         log_error("no NV index can be made for the PINs; they are kept in sealed objects instead: "
                   "an old PIN will go on working with an old copy of the store (see "
@@ -205,6 +209,7 @@ static bool has_sessions(struct token *t)
 static CK_RV again(struct token *t, struct bytes pin, const CK_UTF8CHAR *label, struct plan *p)
 {
     CLEANUP(secret_free) struct secret old = {0};
+    token_forgive(t);
     TOKEN_WRITE(t);
     if (has_sessions(t))
         return CKR_SESSION_EXISTS;
@@ -247,6 +252,7 @@ CK_RV token_destroy(struct library *lib, CK_SLOT_ID slot, struct bytes so_pin, b
 {
     struct token *t;
     TRY(token_find(lib, slot, &t));
+    token_forgive(t);
     {
         CLEANUP(secret_free) struct secret s = {0};
         TOKEN_WRITE(t);

@@ -124,6 +124,9 @@ CK_RV token_enter_write(struct token *t);
     TRY(token_enter_write(t));                                                                     \
     CLEANUP(token_leave) struct token *token_write_ __attribute__((unused)) = (t)
 
+/* With its last session gone, a removed token makes room for the one that replaced it. */
+void token_forgive(struct token *t);
+
 struct tpm_parent token_parent(const struct store_token *row);
 struct tpm_seat token_seat(const struct store_token *row, bool so);
 /* The authorization of a PIN: PBKDF2 over it with the token's uid and the role. */
@@ -156,6 +159,8 @@ struct session {
 
 /* 2.40, 4.? "session state": computed from rw and the token's login (token.state held). */
 CK_STATE session_state(const struct session *s);
+/* Was it closed since the call began? Whoever closes it waits for nobody. */
+bool session_closed(const struct session *s);
 void op_free(struct op **op);
 
 /* ---- access -------------------------------------------------------------------------------- */

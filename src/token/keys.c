@@ -158,6 +158,10 @@ static CK_RV read_templates(struct pair *p, const CK_ATTRIBUTE *public_template,
                   &p->public_->attrs));
     TRY(attrs_new(ATTR_GENERATE, CKO_PRIVATE_KEY, type, private_template, private_n, false,
                   &p->private_->attrs));
+    /* 2.40, 4.9: only where CKA_PRIVATE is true too */
+    if (attrs_true(&p->private_->attrs, CKA_ALWAYS_AUTHENTICATE) &&
+        !attrs_true(&p->private_->attrs, CKA_PRIVATE))
+        return CKR_TEMPLATE_INCONSISTENT;
     if (attrs_true(&p->private_->attrs, CKA_EXTRACTABLE)) {
         log_error("a key made in the TPM never leaves it: CKA_EXTRACTABLE must be false");
         return CKR_TEMPLATE_INCONSISTENT;
@@ -197,6 +201,8 @@ static CK_RV base_key(struct session *s, CK_OBJECT_HANDLE handle, const struct m
         return CKR_KEY_TYPE_INCONSISTENT;
     if (!attrs_true(&o->attrs, CKA_DERIVE))
         return CKR_KEY_FUNCTION_NOT_PERMITTED;
+    if (attrs_true(&o->attrs, CKA_ALWAYS_AUTHENTICATE)) /* there is no C_…Init to log in after */
+        return CKR_USER_NOT_LOGGED_IN;
     TRY(key_mechanism_allowed(o, m->type));
     *ret = o;
     o = NULL;

@@ -69,10 +69,12 @@ void library_before_fork(struct library *lib)
 {
     pthread_mutex_lock(&lib->registry);
     store_before_fork(lib->store);
+    tpm_before_fork(lib->tpm);
 }
 
 void library_after_fork_parent(struct library *lib)
 {
+    tpm_after_fork_parent(lib->tpm);
     store_after_fork_parent(lib->store);
     pthread_mutex_unlock(&lib->registry);
 }

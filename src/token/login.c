@@ -56,6 +56,12 @@ CK_RV token_reset_seed(struct bytes s, uint8_t *ret48)
 CK_RV token_pin_auth(const struct store_token *row, bool so, struct bytes pin, struct secret *ret)
 {
     uint8_t salt[17];
+    /* the store says the number, and who writes the store must not have it near nothing, nor have a
+     * login take hours */
+    if (row->pin_rounds < CONFIG_PIN_ROUNDS_MIN || row->pin_rounds > CONFIG_PIN_ROUNDS_MAX)
+        return error_log(CKR_DEVICE_ERROR,
+                         "the store's PIN rounds, %u, are none that latchkey sets",
+                         row->pin_rounds);
     memcpy(salt, row->uid, 16);
     salt[16] = so ? 'S' : 'U';
     TRY(secret_new(ret, TPM_AUTH));
@@ -144,6 +150,8 @@ static CK_RV log_in(struct session *s, enum login wanted, struct bytes pin)
     struct token_keys keys;
     CLEANUP(secret_free) struct secret secret = {0};
     TOKEN_WRITE(t);
+    if (session_closed(s)) /* the last one's closing logged out, or will */
+        return CKR_SESSION_CLOSED;
     TRY(check_user(s, wanted));
     TRY(token_open_seat(t, wanted == LOGIN_SO, pin, &secret));
     TRY(token_keys_derive(&t->row, &secret, &keys));

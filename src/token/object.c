@@ -116,10 +116,12 @@ static CK_RV open_sealed(struct token *t, const uint8_t *uid, const char *what, 
 
 static CK_RV row_mac(struct token *t, const struct store_object *row, uint8_t *ret)
 {
+    CLEANUP(buf_free) struct buf length = {0}; /* or bytes could move from attrs to pub */
+    TRY(buf_u64(&length, row->attrs.n));
     return soft_hmac(HASH_SHA256, secret_bytes(&t->keys.mac),
-                     (struct bytes[]){BYTES_OF(t->row.uid), BYTES_OF(row->uid),
+                     (struct bytes[]){BYTES_OF(t->row.uid), BYTES_OF(row->uid), buf_bytes(&length),
                                       buf_bytes(&row->attrs), buf_bytes(&row->pub)},
-                     4, ret);
+                     5, ret);
 }
 
 /* ---- to the store -------------------------------------------------------------------------- */
@@ -182,7 +184,24 @@ static CK_RV read_public(struct token *t, const struct store_object *row, struct
         o->sealed_with_login = true;
     }
     TRY(buf_set(&o->pub, buf_bytes(&row->pub)));
-    return attrs_unpack(buf_bytes(&row->attrs), &o->attrs) == CKR_OK ? CKR_OK : damaged(row);
+    if (attrs_unpack(buf_bytes(&row->attrs), &o->attrs) != CKR_OK)
+        return damaged(row);
+    /* CKA_TRUSTED is worth something only under a MAC made by somebody logged in */
+    bool forged = !o->sealed_with_login && attrs_true(&o->attrs, CKA_TRUSTED);
+    return forged ? attrs_set_bool(&o->attrs, CKA_TRUSTED, false) : CKR_OK;
+}
+
+/* A search answers by the columns alone: they must be those of the attributes. */
+static CK_RV check_columns(struct token *t, const struct store_object *row, const struct object *o)
+{
+    for (int i = 0; i < STORE_COLUMNS; i++) {
+        CLEANUP(buf_free) struct buf own = {0};
+        TRY(object_column(t, (enum store_column)i, attrs_bytes(&o->attrs, object_column_type[i]),
+                          o->private_, &own));
+        if (!bytes_equal(buf_bytes(&own), buf_bytes(&row->column[i])))
+            return damaged(row);
+    }
+    return CKR_OK;
 }
 
 static CK_RV from_row(struct token *t, const struct store_object *row, struct object *o)
@@ -197,7 +216,9 @@ static CK_RV from_row(struct token *t, const struct store_object *row, struct ob
     TRY(buf_set(&o->priv, buf_bytes(&row->priv)));
     TRY(row->private_ ? read_private(t, row, o) : read_public(t, row, o));
     /* the row says which rules guard the object, its attributes say what it is: they must agree */
-    return attrs_true(&o->attrs, CKA_PRIVATE) == o->private_ ? CKR_OK : damaged(row);
+    if (attrs_true(&o->attrs, CKA_PRIVATE) != o->private_)
+        return damaged(row);
+    return o->private_ || o->sealed_with_login ? check_columns(t, row, o) : CKR_OK;
 }
 
 /* ---- the cache ----------------------------------------------------------------------------- */
@@ -317,15 +338,21 @@ static CK_RV publish_token(struct session *s, struct object **objects, size_t n)
     return rv;
 }
 
-static void publish_session(struct session *s, struct object *o)
+/* Under one hold of the lock that C_CloseSession drops the session's objects under. */
+static CK_RV publish_session(struct session *s, struct object *o)
 {
     struct token *t = s->token;
     pthread_mutex_lock(&t->objects);
+    if (session_closed(s)) {
+        pthread_mutex_unlock(&t->objects);
+        return CKR_SESSION_CLOSED;
+    }
     o->session = s->handle;
     o->handle = t->next_session_object++ * 2 + 1;
     o->next = t->session_objects;
     t->session_objects = object_ref(o);
     pthread_mutex_unlock(&t->objects);
+    return CKR_OK;
 }
 
 CK_RV objects_publish(struct session *s, struct object **objects, size_t n)
@@ -339,7 +366,7 @@ CK_RV objects_publish(struct session *s, struct object **objects, size_t n)
         TRY(publish_token(s, stored, n_stored));
     for (size_t i = 0; i < n; i++)
         if (!attrs_true(&objects[i]->attrs, CKA_TOKEN))
-            publish_session(s, objects[i]);
+            TRY(publish_session(s, objects[i]));
     return CKR_OK;
 }
 
@@ -385,16 +412,18 @@ CK_RV object_remove(struct session *s, struct object *o)
         return store_object_delete(t->lib->store, t->row.id, o->row);
     pthread_mutex_lock(&t->objects);
     struct object **at = session_link(t, o), *gone = *at;
-    if (gone) {
+    if (gone)
         *at = gone->next;
-        object_unref(&gone);
-    }
     pthread_mutex_unlock(&t->objects);
+    if (!gone) /* another thread was faster */
+        return CKR_OBJECT_HANDLE_INVALID;
+    object_unref(&gone);
     return CKR_OK;
 }
 
 void session_objects_drop(struct token *t, CK_SESSION_HANDLE session)
 {
+    struct object *dropped = NULL;
     pthread_mutex_lock(&t->objects);
     struct object **at = &t->session_objects;
     while (*at) {
@@ -404,9 +433,17 @@ void session_objects_drop(struct token *t, CK_SESSION_HANDLE session)
             continue;
         }
         *at = o->next;
-        object_unref(&o);
+        o->next = dropped;
+        dropped = o;
     }
     pthread_mutex_unlock(&t->objects);
+    while (dropped) { /* the TPM's lock is not taken under token.objects */
+        struct object *o = dropped;
+        dropped = o->next;
+        if (o->pub.n)
+            tpm_key_drop(t->lib->tpm, buf_bytes(&o->pub));
+        object_unref(&o);
+    }
 }
 
 /* ---- keys ---------------------------------------------------------------------------------- */
@@ -424,6 +461,14 @@ CK_RV object_tpm_key(struct token *t, const struct object *o, struct secret *aut
                      struct tpm_key *ret)
 {
     static const char info[] = "latchkey key authorization";
+    /* token keys are made and changed under login only: one without a valid MAC is a forgery that
+     * says what the real key may do */
+    if (o->row && !o->private_ && !o->sealed_with_login)
+        return t->login == LOGIN_NONE ? CKR_USER_NOT_LOGGED_IN
+                                      : error_log(CKR_DEVICE_ERROR,
+                                                  "the attributes of key %lld do not bear the mark "
+                                                  "of a login; it is not used",
+                                                  (long long)o->row);
     TRY(secret_new(auth, TPM_AUTH));
     if (o->own_auth.n)
         memcpy(auth->p, o->own_auth.p, TPM_AUTH);

@@ -99,6 +99,8 @@ static CK_RV take_key(struct session *s, enum op_kind kind, CK_OBJECT_HANDLE han
     if (cls != kinds[kind].cls || !attrs_true(a, kinds[kind].usage))
         return CKR_KEY_FUNCTION_NOT_PERMITTED;
     TRY(key_mechanism_allowed(op->key, op->mech->type));
+    if (object_mech_key(op->key).modulus_bits > 16384) /* what the families have room for */
+        return CKR_KEY_SIZE_RANGE;
     op->always_authenticate = attrs_true(a, CKA_ALWAYS_AUTHENTICATE);
     return cls == CKO_PUBLIC_KEY ? object_public(op->key, &op->public_) : CKR_OK;
 }
@@ -162,7 +164,10 @@ CK_RV op_context_login(struct session *s, struct bytes pin)
     TOKEN_WRITE(s->token);
     if (s->token->login != LOGIN_USER)
         return CKR_USER_NOT_LOGGED_IN;
-    TRY(token_open_seat(s->token, false, pin, &secret));
+    CK_RV rv = token_open_seat(s->token, false, pin, &secret);
+    if (rv == CKR_PIN_LOCKED) /* 2.40, 4.9: "this also logs the user out" */
+        token_drop_login(s->token);
+    TRY(rv);
     op->authenticated = true;
     return CKR_OK;
 }
@@ -175,7 +180,8 @@ static CK_RV still_allowed(struct session *s, const struct op *op)
 {
     const struct token *t = s->token;
     CLEANUP(object_unref) struct object *now = NULL;
-    if (op->key && op->key->private_ && (op->epoch != t->epoch || t->login != LOGIN_USER))
+    bool login = op->key && (op->key->private_ || (op->key->row && op->key->priv.n));
+    if (login && (op->epoch != t->epoch || t->login != LOGIN_USER))
         return CKR_USER_NOT_LOGGED_IN;
     if (op->key && object_get(s, op->key->handle, &now) != CKR_OK)
         return CKR_KEY_HANDLE_INVALID;
@@ -305,7 +311,7 @@ CK_RV op_update(struct session *s, enum op_kind kind, struct bytes data)
     struct op *op = s->op[kind];
     if (!op)
         return CKR_OPERATION_NOT_INITIALIZED;
-    op->updated = true;
+    op->updated |= data.p != NULL; /* a question for the length brings nothing */
     CK_RV rv = absorb(op, data);
     return rv == CKR_OK ? rv : op_abort(s, kind, rv);
 }

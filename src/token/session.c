@@ -78,8 +78,7 @@ static CK_RV check_new(struct token *t, bool rw)
     return rw && !store_writable(t->lib->store) ? CKR_TOKEN_WRITE_PROTECTED : CKR_OK;
 }
 
-/* With its last session gone, a removed token makes room for the one that replaced it. */
-static void forgive(struct token *t)
+void token_forgive(struct token *t)
 {
     pthread_mutex_lock(&t->lib->registry);
     bool none = t->sessions == 0;
@@ -102,7 +101,7 @@ CK_RV session_open(struct library *lib, CK_SLOT_ID slot, CK_FLAGS flags, CK_SESS
     TRY(rv);
     if (flags & CKF_RW_SESSION)
         token_mend(lib);
-    forgive(t);
+    token_forgive(t);
     TOKEN_READ(t);
     TRY(check_new(t, flags & CKF_RW_SESSION));
     struct session *s = calloc(1, sizeof(*s));
@@ -120,6 +119,14 @@ CK_RV session_open(struct library *lib, CK_SLOT_ID slot, CK_FLAGS flags, CK_SESS
     else
         *ret = handle;
     return rv;
+}
+
+bool session_closed(const struct session *s)
+{
+    pthread_mutex_lock(&s->token->lib->registry);
+    bool closed = s->closed;
+    pthread_mutex_unlock(&s->token->lib->registry);
+    return closed;
 }
 
 /* The token's last session is gone: 2.40, 5.6 C_CloseSession, "logged out". */
@@ -160,20 +167,18 @@ CK_RV session_close_all(struct library *lib, CK_SLOT_ID slot)
 {
     struct token *t;
     CK_RV rv = token_find(lib, slot, &t);
-    if (rv == CKR_TOKEN_NOT_PRESENT)
-        return CKR_OK; /* the empty slot has none */
-    TRY(rv);
-    for (;;) {
+    for (;;) { /* also those of a token that another process has deleted */
         CK_SESSION_HANDLE handle = CK_INVALID_HANDLE;
         pthread_mutex_lock(&lib->registry);
         for (size_t i = 0; i < lib->session_slots && !handle; i++)
-            if (lib->sessions[i] && lib->sessions[i]->token == t)
+            if (lib->sessions[i] && lib->sessions[i]->token->slot == slot)
                 handle = lib->sessions[i]->handle;
         pthread_mutex_unlock(&lib->registry);
         if (!handle)
-            return CKR_OK;
+            break;
         session_close(lib, handle);
     }
+    return rv == CKR_TOKEN_NOT_PRESENT ? CKR_OK : rv; /* the empty slot has none */
 }
 
 CK_RV session_acquire(struct library *lib, CK_SESSION_HANDLE handle, struct session **ret)

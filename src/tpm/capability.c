@@ -183,6 +183,7 @@ bool tpm_caps_unpack(struct bytes packed, struct tpm_caps *ret)
         !bytes_take_u32(&packed, &caps.firmware[1]) || packed.n)
         return false;
     memcpy(caps.manufacturer, maker.p, 4);
+    caps.curves &= ((1u << CURVE_COUNT) - 1) & ~(1u << CURVE_NONE); /* whoever wrote it */
     *ret = caps;
     return true;
 }

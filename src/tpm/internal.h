@@ -73,6 +73,7 @@ enum { SAVED_KEYS = 16 };
 
 struct tpm {
     pthread_mutex_t mutex; /* guards everything below; a leaf */
+    bool held_for_fork;    /* by the fork handler's thread */
     const struct config *config;
     char tcti_name[256];
     TSS2_TCTI_CONTEXT *tcti; /* NULL: not connected */

@@ -24,6 +24,10 @@ enum { TPM_AUTH = 32, TPM_SECRET = 32 };
 CK_RV tpm_new(const struct config *config, struct tpm **ret);
 /* Flushes what is resident and disconnects. */
 void tpm_free(struct tpm **t);
+/* For pthread_atfork: waits a little for the command under way, so that the child inherits no
+ * connection in the middle of one. */
+void tpm_before_fork(struct tpm *t);
+void tpm_after_fork_parent(struct tpm *t);
 /* In a forked child: closes descriptors, sends no byte, frees nothing that the parent's TCTI owns.
  */
 void tpm_abandon(struct tpm **t);

@@ -1,9 +1,11 @@
 #include "internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 #include <tss2/tss2_rc.h>
 #include <tss2/tss2_tctildr.h>
@@ -55,6 +57,26 @@ static void no_tpm(const char *tcti, TSS2_RC rc)
     log_error("no TPM at '%s': %s", tcti, Tss2_RC_Decode(rc));
 }
 
+/* The TCTI's descriptor: a device's, or a socket's during a command; -1 when there is none. */
+static int poll_descriptor(struct tpm *t)
+{
+    TSS2_TCTI_POLL_HANDLE handle[2] = {{.fd = -1}};
+    size_t n = 2;
+    bool bus = strncmp(t->tcti_name, "tabrmd", 6) == 0;
+    return t->tcti && !bus && Tss2_Tcti_GetPollHandles(t->tcti, handle, &n) == TSS2_RC_SUCCESS &&
+                   n == 1
+               ? handle[0].fd
+               : -1;
+}
+
+/* tss2 opens without it: a program that the host starts would keep the TPM busy. */
+static void close_on_exec(struct tpm *t)
+{
+    int fd = poll_descriptor(t);
+    if (fd >= 0)
+        fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
 CK_RV transport_open(struct tpm *t)
 {
     if (t->tcti)
@@ -65,6 +87,7 @@ CK_RV transport_open(struct tpm *t)
         no_tpm(t->tcti_name, rc);
         return CKR_DEVICE_ERROR;
     }
+    close_on_exec(t);
     log_debug("connected to the TPM at %s%s", t->tcti_name,
               t->managed ? " (behind a resource manager)" : "");
     return CKR_OK;
@@ -101,6 +124,7 @@ CK_RV transport_exchange(struct tpm *t, struct bytes command, uint8_t *ret, size
     TRY(transport_open(t));
     TSS2_RC rc = Tss2_Tcti_Transmit(t->tcti, command.n, command.p);
     if (rc == TSS2_RC_SUCCESS) {
+        close_on_exec(t); /* a socket TCTI connects for each command */
         TRY(wait_answer(t));
         rc = Tss2_Tcti_Receive(t->tcti, ret_n, ret, TSS2_TCTI_TIMEOUT_BLOCK);
     }
@@ -307,6 +331,20 @@ void tpm_free(struct tpm **tp)
     *tp = NULL;
 }
 
+void tpm_before_fork(struct tpm *t)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += 2;
+    t->held_for_fork = pthread_mutex_timedlock(&t->mutex, &until) == 0;
+}
+
+void tpm_after_fork_parent(struct tpm *t)
+{
+    if (t->held_for_fork)
+        pthread_mutex_unlock(&t->mutex);
+}
+
 void tpm_abandon(struct tpm **tp)
 {
     struct tpm *t = *tp;
@@ -315,12 +353,8 @@ void tpm_abandon(struct tpm **tp)
         return;
     if (t->lock.fd >= 0)
         close(t->lock.fd);
-    TSS2_TCTI_POLL_HANDLE handle[2];
-    size_t n = 2;
-    /* a device's descriptor; the swtpm TCTI has none open between commands, tabrmd's is a bus
-     * connection whose closing would be seen by nobody */
-    if (t->tcti && strncmp(t->tcti_name, "device:", 7) == 0 &&
-        Tss2_Tcti_GetPollHandles(t->tcti, handle, &n) == TSS2_RC_SUCCESS && n == 1)
-        close(handle[0].fd);
+    int fd = poll_descriptor(t);
+    if (fd > STDERR_FILENO) /* tabrmd has none to tell: its bus connection is seen by nobody */
+        close(fd);
     secret_wipe(t, sizeof(*t));
 }
