@@ -205,8 +205,10 @@ CK_RV session_set_attributes(struct session *s, CK_OBJECT_HANDLE handle,
     TOKEN_READ(s->token);
     TRY(object_get(s, handle, &old));
     TRY(access_write(s, old->row != 0, old->private_));
-    if (old->row && old->priv.n && s->token->login == LOGIN_NONE)
-        return CKR_USER_NOT_LOGGED_IN; /* its MAC could not be renewed */
+    if (old->row && old->priv.n && !old->private_ && !old->sealed_with_login)
+        /* without login its MAC could not be renewed, and under one a forged row must not get one
+         */
+        return s->token->login == LOGIN_NONE ? CKR_USER_NOT_LOGGED_IN : CKR_DEVICE_ERROR;
     if (!attrs_true(&old->attrs, CKA_MODIFIABLE))
         return CKR_ACTION_PROHIBITED; /* 2.40, 4.4: CKA_MODIFIABLE false */
     TRY(object_new(&fresh));

@@ -42,7 +42,6 @@ struct plan {
     struct secret so_auth;
     uint8_t seed[48];
     int64_t intent;
-    bool no_nv; /* the TPM did not let us define an index */
 };
 
 static void plan_free(struct plan *p)
@@ -85,7 +84,6 @@ static CK_RV define_seats(struct library *lib, struct plan *p)
     /* what was defined goes; a handle that was taken by somebody else is not ours to remove. The
      * intent stays while something may be left: it is mended at a later opening */
     bool taken = rv == CKR_FUNCTION_REJECTED, gone = true;
-    p->no_nv = !taken;
     if (!taken || p->row.user.nv)
         gone &= tpm_nv_undefine(lib->tpm, user_nv, NO_BYTES) == CKR_OK;
     if (!taken)
@@ -119,8 +117,11 @@ static CK_RV make_seats(struct library *lib, struct plan *p)
     CK_RV rv = CKR_FUNCTION_REJECTED;
     for (int i = 0; i < 8 && rv == CKR_FUNCTION_REJECTED && !lib->config.pin_storage_sealed; i++)
         rv = define_seats(lib, p);
-    if (rv == CKR_OK || !(lib->config.pin_storage_sealed || p->no_nv))
-        return rv == CKR_FUNCTION_REJECTED ? CKR_DEVICE_ERROR : rv;
+    /* only for want of NV space or of the owner's leave: a passing fault or a lockout must not make
+     * a weaker token, nor one that already has its indices */
+    bool no_nv = (rv == CKR_DEVICE_MEMORY || rv == CKR_ACTION_PROHIBITED) && !p->row.id;
+    if (rv == CKR_OK || !(lib->config.pin_storage_sealed || no_nv))
+        return rv == CKR_FUNCTION_REJECTED || rv == CKR_ACTION_PROHIBITED ? CKR_DEVICE_ERROR : rv;
     if (!lib->config.pin_storage_sealed)
         log_error("no NV index can be made for the PINs; they are kept in sealed objects instead: "
                   "an old PIN will go on working with an old copy of the store (see "
@@ -198,20 +199,12 @@ static CK_RV carry_out(struct library *lib, struct bytes pin, const CK_UTF8CHAR 
 
 /* ---- C_InitToken --------------------------------------------------------------------------- */
 
-static bool has_sessions(struct token *t)
-{
-    pthread_mutex_lock(&t->lib->registry);
-    bool any = t->sessions != 0;
-    pthread_mutex_unlock(&t->lib->registry);
-    return any;
-}
-
 static CK_RV again(struct token *t, struct bytes pin, const CK_UTF8CHAR *label, struct plan *p)
 {
     CLEANUP(secret_free) struct secret old = {0};
     token_forgive(t);
     TOKEN_WRITE(t);
-    if (has_sessions(t))
+    if (token_has_sessions(t))
         return CKR_SESSION_EXISTS;
     CK_RV rv = token_open_seat(t, true, pin, &old);
     if (t->foreign)
@@ -256,7 +249,7 @@ CK_RV token_destroy(struct library *lib, CK_SLOT_ID slot, struct bytes so_pin, b
     {
         CLEANUP(secret_free) struct secret s = {0};
         TOKEN_WRITE(t);
-        if (has_sessions(t))
+        if (token_has_sessions(t))
             return CKR_SESSION_EXISTS;
         if (so_pin.n || !force)
             TRY(token_open_seat(t, true, so_pin, &s));

@@ -124,8 +124,15 @@ CK_RV token_enter_write(struct token *t);
     TRY(token_enter_write(t));                                                                     \
     CLEANUP(token_leave) struct token *token_write_ __attribute__((unused)) = (t)
 
+bool token_has_sessions(struct token *t);
 /* With its last session gone, a removed token makes room for the one that replaced it. */
 void token_forgive(struct token *t);
+
+/* CKR_TOKEN_NOT_RECOGNIZED is no answer of the functions that use a key: CKR_DEVICE_ERROR there. */
+static inline CK_RV token_use_rv(CK_RV rv)
+{
+    return rv == CKR_TOKEN_NOT_RECOGNIZED ? CKR_DEVICE_ERROR : rv;
+}
 
 struct tpm_parent token_parent(const struct store_token *row);
 struct tpm_seat token_seat(const struct store_token *row, bool so);

@@ -139,7 +139,7 @@ static CK_RV make(struct session *s, struct pair *p)
     TRY(access_write(s, attrs_true(&p->public_->attrs, CKA_TOKEN), p->public_->private_));
     TRY(access_write(s, attrs_true(&o->attrs, CKA_TOKEN), o->private_));
     TRY(prepare_key(s->token, p));
-    TRY(p->mech->generate_pair(s->token->lib->tpm, &p->wanted, &p->made));
+    TRY(token_use_rv(p->mech->generate_pair(s->token->lib->tpm, &p->wanted, &p->made)));
     TRY(buf_set(&o->pub, buf_bytes(&p->made.pub)));
     TRY(buf_set(&o->priv, buf_bytes(&p->made.priv)));
     TRY(rsa ? fill_rsa(p) : fill_ec(p));
@@ -250,7 +250,7 @@ static CK_RV derive_value(struct session *s, const struct mech *m, const struct 
     struct mech_key mkey = object_mech_key(base);
     mkey.tpm_key = &key;
     struct mech_call call = {m, params, &mkey, t->lib->tpm};
-    TRY(m->derive(&call, want, &o->value));
+    TRY(token_use_rv(m->derive(&call, want, &o->value)));
     return attrs_set_ulong(&o->attrs, CKA_VALUE_LEN, (CK_ULONG)o->value.n);
 }
 

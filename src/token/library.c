@@ -183,7 +183,7 @@ static CK_RV refresh(struct token *t, uint64_t generation)
     if (t->loaded && (gone || row.id != t->row.id || row.generation != t->row.generation)) {
         token_drop_login(t);
         token_objects_forget(t, false);
-        t->removed = true;
+        t->removed = token_has_sessions(t); /* whoever has none has lost none */
     }
     if (gone)
         return CKR_DEVICE_REMOVED;

@@ -108,6 +108,8 @@ CK_RV token_open_seat(struct token *t, bool so, struct bytes pin, struct secret 
     if (pin.n < PIN_MIN || pin.n > PIN_MAX)
         return CKR_PIN_INCORRECT;
     CK_RV rv = read_seat(t, so, pin, ret);
+    if (rv == CKR_OK)
+        t->foreign = false;
     if (rv != CKR_TOKEN_NOT_RECOGNIZED)
         return rv;
     /* another process may have re-initialised it between our reading the row and the index */
@@ -199,7 +201,8 @@ static CK_RV reseal(struct token *t, bool so, struct bytes auth, struct bytes s)
 {
     const struct tpm_parent parent = token_parent(&t->row);
     CLEANUP(tpm_seat_free) struct tpm_seat_owned made = {0};
-    TRY(tpm_seat_seal(t->lib->tpm, &parent, !so && t->row.unattended, auth, s, &made));
+    TRY(token_use_rv(
+        tpm_seat_seal(t->lib->tpm, &parent, !so && t->row.unattended, auth, s, &made)));
     /* lent, not copied */
     const struct store_seat seat = {.pub = made.pub, .priv = made.priv};
     return store_token_set_seat(t->lib->store, t->row.id, so, &seat);
@@ -224,7 +227,8 @@ static CK_RV set_auth(struct token *t, bool so, struct bytes old, struct bytes s
                                 BYTES_OF(seed), secret_bytes(&auth))
               : tpm_seat_reset(t->lib->tpm, &parent, &seat, BYTES_OF(seed), secret_bytes(&auth));
     secret_wipe(seed, sizeof(seed));
-    return rv == CKR_TOKEN_NOT_RECOGNIZED ? CKR_DEVICE_ERROR : rv;
+    /* the signed branch takes no PIN, so no PIN can be wrong there */
+    return !old.n && rv == CKR_PIN_INCORRECT ? CKR_DEVICE_ERROR : token_use_rv(rv);
 }
 
 CK_RV session_init_pin(struct session *s, struct bytes pin)

@@ -243,9 +243,9 @@ static CK_RV with_private_key(struct session *s, struct op *op, enum op_kind kin
     k.tpm_key = &key;
     struct mech_call call = {op->mech, &op->params, &k, s->token->lib->tpm};
     if (kind == OP_DECRYPT)
-        return decrypt(&call, in, out, out_n);
+        return token_use_rv(decrypt(&call, in, out, out_n));
     *out_n = (CK_ULONG)mech_output_size(op->mech, &k);
-    return op->mech->sign(&call, in, out);
+    return token_use_rv(op->mech->sign(&call, in, out));
 }
 
 static CK_RV finish(struct session *s, enum op_kind kind, const struct bytes *once, CK_BYTE *out,

@@ -78,14 +78,18 @@ static CK_RV check_new(struct token *t, bool rw)
     return rw && !store_writable(t->lib->store) ? CKR_TOKEN_WRITE_PROTECTED : CKR_OK;
 }
 
-void token_forgive(struct token *t)
+bool token_has_sessions(struct token *t)
 {
     pthread_mutex_lock(&t->lib->registry);
-    bool none = t->sessions == 0;
+    bool any = t->sessions != 0;
     pthread_mutex_unlock(&t->lib->registry);
+    return any;
+}
+
+void token_forgive(struct token *t)
+{
     pthread_rwlock_wrlock(&t->state);
-    if (none)
-        t->removed = false;
+    t->removed = t->removed && token_has_sessions(t);
     pthread_rwlock_unlock(&t->state);
 }
 

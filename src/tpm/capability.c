@@ -14,6 +14,7 @@ CK_RV get_capability(struct tpm *t, TPM2_CAP cap, uint32_t property, uint32_t co
     TRY(cmd_exec(t, &c, ERROR_TPM_ANY));
     GET(&c, UINT8, &more);
     GET(&c, TPMS_CAPABILITY_DATA, ret);
+    c.bad |= ret->capability != cap;
     return cmd_parsed(&c);
 }
 
@@ -123,10 +124,12 @@ static uint32_t curves(const TPML_ECC_CURVE *list)
     return bits;
 }
 
+enum { RSA_SIZES = 4 }; /* 1024 to 4096 bits */
+
 static CK_RV rsa_sizes(struct tpm *t, uint32_t *ret)
 {
     uint32_t bits = 0;
-    for (uint32_t i = 0; i < 4; i++) {
+    for (uint32_t i = 0; i < RSA_SIZES; i++) {
         TPMT_PUBLIC_PARMS parms = {.type = TPM2_ALG_RSA,
                                    .parameters.rsaDetail = {.symmetric.algorithm = TPM2_ALG_NULL,
                                                             .scheme.scheme = TPM2_ALG_NULL,
@@ -136,6 +139,8 @@ static CK_RV rsa_sizes(struct tpm *t, uint32_t *ret)
         TRY(cmd_send(t, &c));
         if (c.rc == TPM2_RC_SUCCESS)
             bits |= 1u << i;
+        else if (!(c.rc & TPM2_RC_FMT1)) /* not about the size: it must not be kept as "has none" */
+            return error_tpm(ERROR_TPM_ANY, c.name, c.rc);
     }
     *ret = bits;
     return CKR_OK;
@@ -183,6 +188,7 @@ bool tpm_caps_unpack(struct bytes packed, struct tpm_caps *ret)
         !bytes_take_u32(&packed, &caps.firmware[1]) || packed.n)
         return false;
     memcpy(caps.manufacturer, maker.p, 4);
+    caps.rsa_sizes &= (1u << RSA_SIZES) - 1;
     caps.curves &= ((1u << CURVE_COUNT) - 1) & ~(1u << CURVE_NONE); /* whoever wrote it */
     *ret = caps;
     return true;
@@ -236,6 +242,7 @@ static CK_RV with_lockout(struct tpm *t, const struct tpm_parent *parent, struct
 {
     CLEANUP(session_wipe) struct session s = {0};
     TRY(session_start(t, parent, TPM2_SE_HMAC, &s));
+    TRY(session_prove(t, parent, &s));
     c->handles = c->auth_handles = c->auths = 1;
     c->handle[0].handle = TPM2_RH_LOCKOUT;
     c->auth[0] = (struct cmd_auth){.session = &s, .value = auth, .new_value = new_auth};

@@ -127,7 +127,7 @@ static CK_RV crypt_parameter(const struct session *s, struct bytes auth, bool en
     struct bytes newer = BYTES_OF(s->nonce_caller), older = BYTES_OF(s->nonce_tpm);
     uint8_t stream[PARAM_KEY + PARAM_IV];
     size_t size = n >= 2 ? (size_t)(p[0] << 8 | p[1]) : SIZE_MAX;
-    if (size > n - 2)
+    if (n < 2 || size > n - 2)
         return error_log(CKR_DEVICE_ERROR, "an encrypted TPM parameter has no size");
     TRY(soft_kdfa(HASH_SHA256, BYTES(key.p, key.n), "CFB", encrypt ? newer : older,
                   encrypt ? older : newer, 8 * sizeof(stream), stream));
@@ -172,9 +172,10 @@ static CK_RV command_hmac(const struct cmd *c, unsigned i, const uint8_t *cp_has
     uint8_t attributes = session_attributes(c, s);
     /* part 1, 19.6.5: the first session's HMAC covers the nonces of the other sessions that encrypt
      */
-    bool other_in = i == 0 && c->encrypt_in && c->encrypt_in != s;
+    bool first = i == 0 && c->auth_handles; /* only where it authorizes */
+    bool other_in = first && c->encrypt_in && c->encrypt_in != s;
     bool other_out =
-        i == 0 && c->encrypt_out && c->encrypt_out != s && c->encrypt_out != c->encrypt_in;
+        first && c->encrypt_out && c->encrypt_out != s && c->encrypt_out != c->encrypt_in;
     return soft_hmac(HASH_SHA256, BYTES(key.p, key.n),
                      (struct bytes[]){BYTES(cp_hash, 32), BYTES_OF(s->nonce_caller),
                                       BYTES_OF(s->nonce_tpm),
@@ -358,6 +359,14 @@ static unsigned pause_for(TSS2_RC rc, unsigned waited)
     return 0;
 }
 
+static unsigned milliseconds_since(const struct timespec *start)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (unsigned)((now.tv_sec - start->tv_sec) * 1000 +
+                      (now.tv_nsec - start->tv_nsec) / 1000000);
+}
+
 /* What names nothing that a new connection would not know. */
 static bool context_free(const struct cmd *c)
 {
@@ -372,8 +381,10 @@ static bool context_free(const struct cmd *c)
 
 CK_RV cmd_send(struct tpm *t, struct cmd *c)
 {
+    struct timespec start;
     bool reconnected = false;
-    for (unsigned waited = 0;;) {
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    for (;;) {
         CK_RV rv = attempt(t, c);
         if (rv != CKR_OK) {
             transport_close(t);
@@ -383,11 +394,12 @@ CK_RV cmd_send(struct tpm *t, struct cmd *c)
             reconnected = true;
             continue;
         }
-        unsigned pause = pause_for(c->rc, waited);
+        if (c->rc == TPM2_RC_SUCCESS)
+            return CKR_OK;
+        unsigned pause = pause_for(c->rc, milliseconds_since(&start));
         if (!pause)
             return CKR_OK;
         nanosleep(&(struct timespec){0, (long)pause * 1000000}, NULL);
-        waited += pause;
     }
 }
 

@@ -82,7 +82,8 @@ struct tpm {
     struct lock_file lock;
     struct lock_record record; /* as last read or written */
     uint8_t id[16];
-    bool broken; /* a command got no answer, or a spoilt one */
+    bool unreached; /* tcti_name did not answer */
+    bool broken;    /* a command got no answer, or a spoilt one */
     enum pending pending;
     uint8_t pending_name[NAME_MAX_SIZE];
     size_t pending_name_n;
@@ -182,11 +183,16 @@ bool transport_managed(const char *tcti);
 
 /* A fresh secret that only the parent can decrypt: encrypted is the content of a
  * TPM2B_ENCRYPTED_SECRET; *ret_hash the parent's nameAlg. */
-CK_RV parent_share(const struct tpm_parent *parent, const char *label, enum hash *ret_hash,
-                   struct buf *encrypted, struct secret *ret);
+/* Is it the one that srk-name pins? */
+CK_RV parent_pinned(const struct tpm *t, struct bytes name);
+CK_RV parent_share(struct tpm *t, const struct tpm_parent *parent, const char *label,
+                   enum hash *ret_hash, struct buf *encrypted, struct secret *ret);
 /* Salted to the parent, or with parent NULL unsalted. type: TPM2_SE_HMAC or TPM2_SE_POLICY. */
 CK_RV session_start(struct tpm *t, const struct tpm_parent *parent, TPM2_SE type,
                     struct session *ret);
+/* Proves, uncounted, that the TPM has the session's key: with another, the right authorization
+ * would look like a wrong one. */
+CK_RV session_prove(struct tpm *t, const struct tpm_parent *parent, struct session *s);
 /* Ends it with a FlushContext, if it is still there. */
 void session_end(struct tpm *t, struct session *s);
 void session_wipe(struct session *s); /* for CLEANUP: the key in it is a secret */
@@ -199,6 +205,7 @@ void flush_handle(struct tpm *t, TPM2_HANDLE handle);
 void extra_add(struct tpm *t, TPM2_HANDLE handle);
 void extra_forget(struct tpm *t, TPM2_HANDLE handle);
 void extra_flush(struct tpm *t, TPM2_HANDLE handle);
+void extras_flush(struct tpm *t);
 /* Runs c on a key: loads it when needed, gives c its session, renews what was lost. */
 CK_RV key_use(struct tpm *t, const struct tpm_key *key, struct cmd *c);
 /* The same for a command with more handles behind the key's, set by the caller. */

@@ -65,7 +65,12 @@ CK_RV key_create(struct tpm *t, const struct tpm_parent *parent, struct bytes au
     PUT(&c, TPM2B_PUBLIC, template);
     cmd_put_2b(&c, NO_BYTES);
     PUT(&c, TPML_PCR_SELECTION, &no_pcrs);
-    TRY(cmd_exec(t, &c, ERROR_TPM_CREATE));
+    TRY(cmd_send(t, &c));
+    if (rc_plain(c.rc) == TPM2_RC_OBJECT_MEMORY) { /* not executed; the other resident may go too */
+        residents_flush(t);
+        TRY(cmd_send(t, &c));
+    }
+    TRY(error_tpm(ERROR_TPM_CREATE, c.name, c.rc));
     struct bytes priv = cmd_get_2b(&c), pub = cmd_get_2b(&c);
     TRY(cmd_parsed(&c));
     TRY(append_2b(&ret->priv, priv));

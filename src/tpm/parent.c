@@ -106,7 +106,9 @@ CK_RV owner_session(struct tpm *t, struct session *s, struct cmd_auth *ret)
     return CKR_OK;
 }
 
-static CK_RV create_primary(struct tpm *t, TPM2_HANDLE *ret, struct tpm_parent_owned *ret_parent)
+/* expected: its Name, empty while it is not known. */
+static CK_RV create_primary(struct tpm *t, struct bytes expected, TPM2_HANDLE *ret,
+                            struct tpm_parent_owned *ret_parent)
 {
     static const TPM2B_SENSITIVE_CREATE empty = {0};
     static const TPML_PCR_SELECTION no_pcrs = {0};
@@ -120,11 +122,15 @@ static CK_RV create_primary(struct tpm *t, TPM2_HANDLE *ret, struct tpm_parent_o
     PUT(&c, TPM2B_PUBLIC, &template);
     cmd_put_2b(&c, NO_BYTES);
     PUT(&c, TPML_PCR_SELECTION, &no_pcrs);
+    handle_pending(t, PENDING_OBJECT, expected);
     CK_RV rv = cmd_exec(t, &c, ERROR_TPM_OWNER);
+    if (rv == CKR_OK)
+        extra_add(t, c.made);
+    else if (!t->broken)
+        handle_pending(t, PENDING_NONE, NO_BYTES);
     if (s.handle)
         session_end(t, &s);
     TRY(rv);
-    extra_add(t, c.made);
     *ret = c.made;
     if (!ret_parent)
         return CKR_OK;
@@ -150,7 +156,7 @@ CK_RV parent_handle(struct tpm *t, const struct tpm_parent *parent, TPM2_HANDLE 
     }
     CLEANUP(tpm_parent_free) struct tpm_parent_owned made = {0};
     residents_yield(t);
-    TRY(create_primary(t, ret, &made));
+    TRY(create_primary(t, parent->name, ret, &made));
     if (!bytes_equal(buf_bytes(&made.name), parent->name))
         return error_log(CKR_TOKEN_NOT_RECOGNIZED,
                          "this TPM makes another primary key than the store's token was made with: "
@@ -181,7 +187,7 @@ static bool is_storage_key(const struct tpm_parent_owned *owned)
         return false;
     const TPMA_OBJECT want = TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT |
                              TPMA_OBJECT_USERWITHAUTH | TPMA_OBJECT_RESTRICTED |
-                             TPMA_OBJECT_DECRYPT;
+                             TPMA_OBJECT_DECRYPT | TPMA_OBJECT_NODA;
     return (p->objectAttributes & want) == want &&
            !(p->objectAttributes & TPMA_OBJECT_SIGN_ENCRYPT) &&
            (p->nameAlg == TPM2_ALG_SHA256 || p->nameAlg == TPM2_ALG_SHA384) &&
@@ -227,7 +233,7 @@ static CK_RV make_persistent(struct tpm *t, TPM2_HANDLE object, const struct tpm
     return rv;
 }
 
-static CK_RV check_pin(const struct tpm *t, struct bytes name)
+CK_RV parent_pinned(const struct tpm *t, struct bytes name)
 {
     char hex[2 * NAME_MAX_SIZE + 1];
     if (!t->config->srk_name)
@@ -251,7 +257,7 @@ static CK_RV find_parent(struct tpm *t, struct tpm_parent_owned *p)
     tpm_parent_free(p);
     p->handle = 0;
     residents_flush(t); /* a primary needs a slot of its own */
-    TRY(create_primary(t, &primary, p));
+    TRY(create_primary(t, NO_BYTES, &primary, p));
     if (!taken && make_persistent(t, primary, p) == CKR_OK)
         p->handle = SRK;
     else
@@ -268,7 +274,7 @@ CK_RV tpm_find_parent(struct tpm *t, struct tpm_parent_owned *ret)
     struct tpm_parent_owned p = {0};
     CK_RV rv = find_parent(t, &p);
     if (rv == CKR_OK)
-        rv = check_pin(t, buf_bytes(&p.name));
+        rv = parent_pinned(t, buf_bytes(&p.name));
     if (rv != CKR_OK) {
         tpm_parent_free(&p);
         return rv;
@@ -292,7 +298,7 @@ CK_RV tpm_read_srk(struct tpm *t, struct tpm_parent_owned *ret)
 CK_RV tpm_check_parent(struct tpm *t, const struct tpm_parent *parent)
 {
     HOLD(t);
-    TRY(check_pin(t, parent->name));
+    TRY(parent_pinned(t, parent->name));
     if (!parent->handle) {
         TPM2_HANDLE primary;
         return parent_handle(t, parent, &primary); /* flushed when the hold ends */

@@ -38,6 +38,13 @@ void extra_flush(struct tpm *t, TPM2_HANDLE handle)
     extra_forget(t, handle);
 }
 
+void extras_flush(struct tpm *t)
+{
+    for (size_t i = 0; i < sizeof(t->extra) / sizeof(*t->extra); i++)
+        if (t->extra[i])
+            extra_flush(t, t->extra[i]);
+}
+
 /* ---- what stays ---------------------------------------------------------------------------- */
 
 void residents_forget(struct tpm *t)
@@ -122,11 +129,14 @@ static TPM2_HANDLE load_context(struct tpm *t, struct bytes name)
     struct saved *s = saved_find(t, name);
     if (!s || !s->context.n)
         return 0;
-    COMMAND(c, ContextLoad, .makes_handle = true, .repeatable = true);
+    COMMAND(c, ContextLoad, .makes_handle = true);
     cmd_put_raw(&c, buf_bytes(&s->context));
     handle_pending(t, PENDING_OBJECT, name);
-    if (cmd_send(t, &c) == CKR_OK && c.rc == TPM2_RC_SUCCESS)
+    CK_RV rv = cmd_send(t, &c);
+    if (rv == CKR_OK && c.rc == TPM2_RC_SUCCESS)
         return c.made;
+    if (rv != CKR_OK)
+        settle_pending(t);
     buf_free(&s->context);
     return 0;
 }
@@ -172,8 +182,7 @@ static CK_RV load_object(struct tpm *t, const struct tpm_parent *parent, struct 
         TPM2_HANDLE above;
         TRY(parent_handle(t, parent, &above));
         /* the parent's authorization is empty and the blob is wrapped: a password session does */
-        COMMAND(c, Load, .handles = 1, .auth_handles = 1, .auths = 1, .makes_handle = true,
-                .repeatable = true);
+        COMMAND(c, Load, .handles = 1, .auth_handles = 1, .auths = 1, .makes_handle = true);
         handle_pending(t, PENDING_OBJECT, name);
         TRY(try_load(t, above, parent->name, pub, priv, &c)); /* a lost answer stays pending */
         if (c.rc != TPM2_RC_SUCCESS)

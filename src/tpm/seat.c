@@ -23,6 +23,8 @@ static const uint8_t by_old_pin[32] = {
 
 struct policy {
     TPM2B_PUBLIC key; /* the signed branch's verification key */
+    uint8_t name[NAME_MAX_SIZE];
+    size_t name_n;
     uint8_t by_signature[32];
     uint8_t digest[32]; /* PolicyOR of both */
 };
@@ -59,14 +61,13 @@ static CK_RV signing_key(struct bytes seed, TPM2B_PUBLIC *ret, uint8_t *ret_name
 static CK_RV make_policy(struct bytes seed, struct policy *ret)
 {
     static const uint8_t zero[32];
-    uint8_t a[4], b[4], name[NAME_MAX_SIZE], d[32];
-    size_t name_n;
-    TRY(signing_key(seed, &ret->key, name, &name_n));
+    uint8_t a[4], b[4], d[32];
+    TRY(signing_key(seed, &ret->key, ret->name, &ret->name_n));
     /* part 3, 23.3.1: PolicyUpdate hashes the Name, then policyRef (empty) in a second round */
-    TRY(soft_hash(
-        HASH_SHA256,
-        (struct bytes[]){BYTES_OF(zero), be32(TPM2_CC_PolicySigned, a), BYTES(name, name_n)}, 3,
-        d));
+    TRY(soft_hash(HASH_SHA256,
+                  (struct bytes[]){BYTES_OF(zero), be32(TPM2_CC_PolicySigned, a),
+                                   BYTES(ret->name, ret->name_n)},
+                  3, d));
     TRY(soft_hash(HASH_SHA256, (struct bytes[]){BYTES_OF(d)}, 1, d));
     TRY(soft_hash(HASH_SHA256,
                   (struct bytes[]){BYTES_OF(d), be32(TPM2_CC_PolicyCommandCode, a),
@@ -115,7 +116,8 @@ static CK_RV define(struct tpm *t, struct session *s, const TPM2B_NV_PUBLIC *ind
     TRY(cmd_send(t, &c));
     if (rc_plain(c.rc) == TPM2_RC_NV_DEFINED)
         return CKR_FUNCTION_REJECTED;
-    return error_tpm(ERROR_TPM_OWNER, c.name, c.rc);
+    CK_RV rv = error_tpm(ERROR_TPM_OWNER, c.name, c.rc);
+    return rc_plain(c.rc) == TPM2_RC_BAD_AUTH ? CKR_ACTION_PROHIBITED : rv;
 }
 
 /* A command whose authorized handle and index are the same NV index. */
@@ -179,7 +181,9 @@ CK_RV tpm_seat_define(struct tpm *t, const struct tpm_parent *parent, uint32_t n
     TRY(make_policy(reset_seed, &policy));
     index_public(nv, no_da, &policy, &index);
     TRY(session_start(t, parent, TPM2_SE_HMAC, &s));
-    CK_RV rv = define(t, &s, &index, auth);
+    CK_RV rv = session_prove(t, parent, &s);
+    if (rv == CKR_OK)
+        rv = define(t, &s, &index, auth);
     if (rv == CKR_OK)
         rv = fill(t, &s, &index, auth, secret, name);
     session_end(t, &s);
@@ -213,11 +217,13 @@ CK_RV tpm_nv_pick(struct tpm *t, uint32_t *ret)
 
 /* Proves, uncounted, that the session's key, the TPM and the index are those that the store means:
  * with any of them wrong, even the right PIN would answer as a wrong one and burn a try. */
-static CK_RV prove(struct tpm *t, struct session *s, const struct tpm_seat *seat)
+static CK_RV prove(struct tpm *t, struct session *s, struct session *policy,
+                   const struct tpm_seat *seat)
 {
-    COMMAND(c, NV_ReadPublic, .handles = 1, .auths = 1);
+    COMMAND(c, NV_ReadPublic, .handles = 1, .auths = policy ? 2 : 1);
     c.handle[0] = (struct cmd_handle){seat->nv, seat->name};
     c.auth[0].session = c.audit = s;
+    c.auth[1].session = c.encrypt_out = policy;
     TRY(cmd_send(t, &c));
     if (rc_plain(c.rc) == TPM2_RC_HANDLE)
         return error_log(CKR_TOKEN_NOT_RECOGNIZED,
@@ -243,7 +249,7 @@ static CK_RV proven_session(struct tpm *t, const struct tpm_parent *parent,
                             const struct tpm_seat *seat, struct session *ret)
 {
     TRY(session_start(t, parent, TPM2_SE_HMAC, ret));
-    return prove(t, ret, seat);
+    return prove(t, ret, NULL, seat);
 }
 
 /* The session that read the secret serves for the keys: one StartAuthSession less. */
@@ -291,8 +297,11 @@ static CK_RV load_sealed(struct tpm *t, const struct tpm_parent *parent, struct 
     c.auth[0].session = s; /* proves the session's key: a wrong one answers 0x9A2, uncounted */
     cmd_put_raw(&c, seat->priv);
     cmd_put_raw(&c, seat->pub);
-    TRY(cmd_send(t, &c));
+    handle_pending(t, PENDING_OBJECT, BYTES(ret_name, *ret_name_n));
+    TRY(cmd_send(t, &c)); /* a lost answer stays pending */
     TSS2_RC rc = rc_plain(c.rc);
+    if (rc != TPM2_RC_SUCCESS)
+        handle_pending(t, PENDING_NONE, NO_BYTES);
     if (rc == TPM2_RC_BAD_AUTH || rc == TPM2_RC_INTEGRITY || rc == TPM2_RC_HANDLE)
         return error_log(CKR_TOKEN_NOT_RECOGNIZED,
                          "the TPM does not have the parent key that the store names: it was "
@@ -394,13 +403,17 @@ static CK_RV policy_or(struct tpm *t, const struct session *s, const uint8_t *by
     return cmd_exec(t, &c, ERROR_TPM_ANY);
 }
 
-static CK_RV load_external(struct tpm *t, const TPM2B_PUBLIC *key, TPM2_HANDLE *ret)
+static CK_RV load_external(struct tpm *t, const struct policy *policy, TPM2_HANDLE *ret)
 {
     COMMAND(c, LoadExternal, .makes_handle = true);
     cmd_put_2b(&c, NO_BYTES); /* no private part */
-    PUT(&c, TPM2B_PUBLIC, key);
+    PUT(&c, TPM2B_PUBLIC, &policy->key);
     PUT(&c, UINT32, TPM2_RH_NULL);
-    TRY(cmd_exec(t, &c, ERROR_TPM_ANY));
+    handle_pending(t, PENDING_OBJECT, BYTES(policy->name, policy->name_n));
+    TRY(cmd_send(t, &c)); /* a lost answer stays pending */
+    if (c.rc != TPM2_RC_SUCCESS)
+        handle_pending(t, PENDING_NONE, NO_BYTES);
+    TRY(error_tpm(ERROR_TPM_ANY, c.name, c.rc));
     extra_add(t, c.made);
     *ret = c.made;
     return CKR_OK;
@@ -421,7 +434,7 @@ static CK_RV policy_signed(struct tpm *t, const struct session *s, const struct 
     TRY(soft_p256_sign_with_seed(seed, BYTES_OF(a_hash), rs));
     memcpy(signature.signature.ecdsa.signatureR.buffer, rs, 32);
     memcpy(signature.signature.ecdsa.signatureS.buffer, rs + 32, 32);
-    TRY(load_external(t, &policy->key, &key));
+    TRY(load_external(t, policy, &key));
     COMMAND(c, PolicySigned, .handles = 2);
     c.handle[0].handle = key;
     c.handle[1].handle = s->handle;
@@ -458,8 +471,9 @@ static CK_RV change(struct tpm *t, const struct tpm_parent *parent, const struct
     CLEANUP(session_wipe) struct session proven = {0}, s = {0};
     TRY(make_policy(seed, &policy));
     residents_flush(t); /* two sessions and a key at once: make room */
-    TRY(proven_session(t, parent, seat, &proven));
+    TRY(session_start(t, parent, TPM2_SE_HMAC, &proven));
     TRY(session_start(t, parent, TPM2_SE_POLICY, &s));
+    TRY(prove(t, &proven, &s, seat)); /* before the policy is begun: it is bound to the nonce */
     if (!auth.n)
         TRY(policy_signed(t, &s, &policy, seed));
     TRY(policy_command_code(t, &s));
@@ -469,18 +483,33 @@ static CK_RV change(struct tpm *t, const struct tpm_parent *parent, const struct
     return nv_change_auth(t, seat, &s, &proven, auth, new_auth); /* the hold ends what is left */
 }
 
+/* A lost answer leaves it open which PIN it is. The signed branch needs neither and counts nothing:
+ * once more by it, and it is the new one. */
+static CK_RV change_surely(struct tpm *t, const struct tpm_parent *parent,
+                           const struct tpm_seat *seat, struct bytes auth, struct bytes seed,
+                           struct bytes new_auth)
+{
+    t->broken = false;
+    CK_RV rv = change(t, parent, seat, auth, seed, new_auth);
+    if (rv == CKR_OK || !t->broken)
+        return rv;
+    settle_pending(t);
+    extras_flush(t);
+    return change(t, parent, seat, NO_BYTES, seed, new_auth);
+}
+
 CK_RV tpm_seat_change(struct tpm *t, const struct tpm_parent *parent, const struct tpm_seat *seat,
                       struct bytes auth, struct bytes reset_seed, struct bytes new_auth)
 {
     HOLD(t);
-    return change(t, parent, seat, auth, reset_seed, new_auth);
+    return change_surely(t, parent, seat, auth, reset_seed, new_auth);
 }
 
 CK_RV tpm_seat_reset(struct tpm *t, const struct tpm_parent *parent, const struct tpm_seat *seat,
                      struct bytes reset_seed, struct bytes new_auth)
 {
     HOLD(t);
-    return change(t, parent, seat, NO_BYTES, reset_seed, new_auth);
+    return change_surely(t, parent, seat, NO_BYTES, reset_seed, new_auth);
 }
 
 /* ---- removal ------------------------------------------------------------------------------- */

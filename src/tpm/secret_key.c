@@ -48,14 +48,14 @@ CK_RV tpm_make_hmac(struct tpm *t, const struct tpm_parent *parent, struct bytes
 
 /* The outer wrapper of a duplication blob (part 1, 23.3.2.3): the sensitive area encrypted and
  * authenticated under a seed that only the parent opens. Session encryption would not cover it. */
-static CK_RV wrap(const struct tpm_parent *parent, struct bytes sensitive, struct bytes name,
-                  struct buf *ret_duplicate, struct buf *ret_seed)
+static CK_RV wrap(struct tpm *t, const struct tpm_parent *parent, struct bytes sensitive,
+                  struct bytes name, struct buf *ret_duplicate, struct buf *ret_seed)
 {
     static const uint8_t zero_iv[16];
     CLEANUP(secret_free) struct secret seed = {0}, keys = {0}, inner = {0};
     enum hash h;
     uint8_t hmac[HASH_MAX];
-    TRY(parent_share(parent, "DUPLICATE", &h, ret_seed, &seed));
+    TRY(parent_share(t, parent, "DUPLICATE", &h, ret_seed, &seed));
     TRY(secret_new(&keys, 16 + HASH_MAX));
     TRY(soft_kdfa(h, secret_bytes(&seed), "STORAGE", name, NO_BYTES, 128, keys.p));
     TRY(soft_kdfa(h, secret_bytes(&seed), "INTEGRITY", NO_BYTES, NO_BYTES,
@@ -129,7 +129,7 @@ static CK_RV import_key(struct tpm *t, const struct tpm_parent *parent, struct b
         return CKR_GENERAL_ERROR;
     TRY(public_name(BYTES(raw, raw_n), name, &name_n));
     TRY(sensitive_area(template->publicArea.type, auth, private_, &sensitive));
-    TRY(wrap(parent, secret_bytes(&sensitive), BYTES(name, name_n), &duplicate, &seed));
+    TRY(wrap(t, parent, secret_bytes(&sensitive), BYTES(name, name_n), &duplicate, &seed));
     TRY(import_command(t, parent, BYTES(raw, raw_n), buf_bytes(&duplicate), buf_bytes(&seed),
                        &ret->priv));
     return buf_append(&ret->pub, raw, raw_n);

@@ -43,14 +43,20 @@ static CK_RV share_by_oaep(const TPMT_PUBLIC *key, enum hash h, const char *labe
     return soft_rsa_encrypt_oaep(k, h, h, BYTES(label, strlen(label) + 1), secret_bytes(ret), out);
 }
 
-CK_RV parent_share(const struct tpm_parent *parent, const char *label, enum hash *ret_hash,
-                   struct buf *encrypted, struct secret *ret)
+CK_RV parent_share(struct tpm *t, const struct tpm_parent *parent, const char *label,
+                   enum hash *ret_hash, struct buf *encrypted, struct secret *ret)
 {
     TPM2B_PUBLIC pub;
     if (!public_parse(parent->pub, &pub))
         return error_log(CKR_DEVICE_ERROR, "the parent key in the store cannot be read");
     enum hash h = pub.publicArea.nameAlg == TPM2_ALG_SHA384 ? HASH_SHA384 : HASH_SHA256;
     *ret_hash = h;
+    uint8_t name[NAME_MAX_SIZE];
+    size_t name_n;
+    TRY(public_name(parent->pub, name, &name_n));
+    if (!bytes_equal(BYTES(name, name_n), parent->name))
+        return error_log(CKR_DEVICE_ERROR, "the parent key in the store is not the one it names");
+    TRY(parent_pinned(t, parent->name));
     return pub.publicArea.type == TPM2_ALG_ECC
                ? share_by_ecdh(&pub.publicArea, h, label, encrypted, ret)
                : share_by_oaep(&pub.publicArea, h, label, encrypted, ret);
@@ -70,7 +76,7 @@ CK_RV session_start(struct tpm *t, const struct tpm_parent *parent, TPM2_SE type
     c.handle[0].handle = TPM2_RH_NULL;
     c.handle[1].handle = TPM2_RH_NULL;
     if (parent) {
-        TRY(parent_share(parent, "SECRET", &parent_hash, &encrypted, &salt));
+        TRY(parent_share(t, parent, "SECRET", &parent_hash, &encrypted, &salt));
         TRY(parent_handle(t, parent, &c.handle[0].handle));
     }
     struct session s = {.policy = type == TPM2_SE_POLICY, .keep = true};
@@ -82,6 +88,11 @@ CK_RV session_start(struct tpm *t, const struct tpm_parent *parent, TPM2_SE type
     PUT(&c, UINT16, TPM2_ALG_SHA256);
     handle_pending(t, PENDING_SESSION, NO_BYTES);
     TRY(cmd_send(t, &c)); /* a lost answer stays pending: the session may be there */
+    TSS2_RC rc = rc_plain(c.rc);
+    if (parent && (rc == TPM2_RC_SESSION_MEMORY || rc == TPM2_RC_OBJECT_MEMORY)) {
+        residents_flush(t); /* some of the slots are our own */
+        TRY(cmd_send(t, &c));
+    }
     if (c.rc != TPM2_RC_SUCCESS)
         handle_pending(t, PENDING_NONE, NO_BYTES);
     if (parent && rc_plain(c.rc) == TPM2_RC_HANDLE)
@@ -106,6 +117,17 @@ CK_RV session_start(struct tpm *t, const struct tpm_parent *parent, TPM2_SE type
     *ret = s;
     secret_wipe(&s, sizeof(s));
     return CKR_OK;
+}
+
+/* A session that is out of step would make the right code look wrong, and the TPM would refuse
+ * every code for the recovery time: prove it first, uncounted. */
+CK_RV session_prove(struct tpm *t, const struct tpm_parent *parent, struct session *s)
+{
+    COMMAND(c, ReadPublic, .handles = 1, .auths = 1);
+    c.handle[0].name = parent->name;
+    TRY(parent_handle(t, parent, &c.handle[0].handle));
+    c.auth[0].session = c.audit = s;
+    return cmd_exec(t, &c, ERROR_TPM_ANY);
 }
 
 void session_end(struct tpm *t, struct session *s)

@@ -117,7 +117,8 @@ void tpm_seat_free(struct tpm_seat_owned *s);
 CK_RV tpm_nv_pick(struct tpm *t, uint32_t *ret);
 /* Defines the index, writes the secret, write-locks it, reads it back. reset_seed: 48 bytes that
  * the key of the policy's signed branch is derived from. CKR_FUNCTION_REJECTED: the handle is taken
- * (pick another). no_da: outside dictionary-attack protection. */
+ * (pick another); CKR_ACTION_PROHIBITED: the owner authorization is another. no_da: outside
+ * dictionary-attack protection. */
 CK_RV tpm_seat_define(struct tpm *t, const struct tpm_parent *parent, uint32_t nv, bool no_da,
                       struct bytes auth, struct bytes secret, struct bytes reset_seed,
                       struct tpm_seat_owned *ret);

@@ -85,6 +85,7 @@ CK_RV transport_open(struct tpm *t)
     if (rc != TSS2_RC_SUCCESS) {
         t->tcti = NULL;
         no_tpm(t->tcti_name, rc);
+        t->unreached = true; /* a device may appear: choose anew the next time */
         return CKR_DEVICE_ERROR;
     }
     close_on_exec(t);
@@ -141,6 +142,12 @@ static CK_RV choose_tcti(struct tpm *t)
     const char *name = t->config->tcti ? t->config->tcti : default_tcti();
     if (strlen(name) >= sizeof(t->tcti_name))
         return error_log(CKR_DEVICE_ERROR, "the tcti '%s' is too long", name);
+    if (strcmp(t->tcti_name, name) != 0) { /* another TPM has another lock */
+        if (t->lock.fd >= 0)
+            close(t->lock.fd);
+        t->lock = (struct lock_file){.fd = -1};
+    }
+    t->unreached = false;
     strcpy(t->tcti_name, name);
     t->managed = kind_of(name)->managed;
     t->reopen = kind_of(name)->exclusive;
@@ -214,8 +221,8 @@ static void flush_pending(struct tpm *t, const struct lock_record *r)
         return;
     for (uint32_t i = 0; i < data.data.handles.count && i < TPM2_MAX_CAP_HANDLES; i++) {
         TPM2_HANDLE handle = data.data.handles.handle[i];
-        if (named(r, handle) ||
-            (!session && !has_name(t, handle, BYTES(r->pending_name, r->pending_name_n))))
+        if (named(r, handle) || (!session && r->pending_name_n &&
+                                 !has_name(t, handle, BYTES(r->pending_name, r->pending_name_n))))
             continue;
         unknown = handle;
         unknowns++;
@@ -267,7 +274,7 @@ static CK_RV enter_bare(struct tpm *t)
 CK_RV tpm_enter(struct tpm *t)
 {
     pthread_mutex_lock(&t->mutex);
-    CK_RV rv = t->tcti_name[0] ? CKR_OK : choose_tcti(t);
+    CK_RV rv = t->tcti_name[0] && !t->unreached ? CKR_OK : choose_tcti(t);
     if (rv == CKR_OK)
         rv = t->managed ? transport_open(t) : enter_bare(t);
     if (rv != CKR_OK)
@@ -331,11 +338,13 @@ void tpm_free(struct tpm **tp)
     *tp = NULL;
 }
 
+enum { FORK_PATIENCE = 10 }; /* seconds: longer than a software TPM takes for an RSA key */
+
 void tpm_before_fork(struct tpm *t)
 {
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += 2;
+    until.tv_sec += FORK_PATIENCE;
     t->held_for_fork = pthread_mutex_timedlock(&t->mutex, &until) == 0;
 }
 

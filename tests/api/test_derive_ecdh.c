@@ -200,13 +200,59 @@ static void derived_attributes(void **state)
     EVP_PKEY_free(o.key);
 }
 
+/* Section 4.9: each use needs a login of its own, and C_DeriveKey has no place for one: no C_…Init
+ * comes before it. */
+static void always_authenticate(void **state)
+{
+    (void)state;
+    struct other o = make_other(0);
+    struct blob curve = ec_params(NID_X9_62_prime256v1);
+    struct key_pair keys;
+    CK_OBJECT_HANDLE derived;
+    CK_ATTRIBUTE public[] = {ATTR_MEM(CKA_EC_PARAMS, curve.p, curve.n)};
+    CK_ATTRIBUTE private[] = {ATTR_BOOL(CKA_ALWAYS_AUTHENTICATE, true), ATTR_BOOL(CKA_DERIVE, true),
+                              ATTR_BOOL(CKA_PRIVATE, true)};
+    CK_ECDH1_DERIVE_PARAMS parameters = {CKD_NULL, 0, NULL, o.point.n, o.point.p};
+    assert_ok(p11->C_GenerateKeyPair(fx.session, MECHANISM(CKM_EC_KEY_PAIR_GEN), public,
+                                     COUNT(public), private, COUNT(private), &keys.public,
+                                     &keys.private));
+    assert_rv(CKR_USER_NOT_LOGGED_IN,
+              derive(CKM_ECDH1_DERIVE, &parameters, keys.private, 0, &derived));
+    EVP_PKEY_free(o.key);
+}
+
+static CK_ULONG count_by_value(struct blob value)
+{
+    CK_ATTRIBUTE template[] = {ATTR_MEM(CKA_VALUE, value.p, value.n)};
+    return count_objects(fx.session, template, COUNT(template));
+}
+
+/* A search tells a value as well as C_GetAttributeValue does: only where that one may. */
+static void found_by_value(void **state)
+{
+    (void)state;
+    struct other o = make_other(0);
+    CK_OBJECT_HANDLE key = keys_of(fx.session, "p256").private, derived;
+    CK_ECDH1_DERIVE_PARAMS parameters = {CKD_NULL, 0, NULL, o.point.n, o.point.p};
+    for (int kind = 0; kind < 4; kind++) {
+        CK_ATTRIBUTE template[] = {ATTR_BOOL(CKA_SENSITIVE, kind & 1),
+                                   ATTR_BOOL(CKA_EXTRACTABLE, kind & 2)};
+        assert_ok(p11->C_DeriveKey(fx.session, MECHANISM_WITH(CKM_ECDH1_DERIVE, parameters), key,
+                                   template, COUNT(template), &derived));
+        assert_int_equal(count_by_value(o.secret), kind == 2);
+        assert_ok(p11->C_DestroyObject(fx.session, derived));
+    }
+    EVP_PKEY_free(o.key);
+}
+
 #define USER_TEST(f) cmocka_unit_test_setup_teardown(f, test_user, test_end)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        USER_TEST(plain_secret),   USER_TEST(point_in_der), USER_TEST(with_kdf),
-        USER_TEST(bad_parameters), USER_TEST(too_long),     USER_TEST(derived_attributes),
+        USER_TEST(plain_secret),        USER_TEST(point_in_der),   USER_TEST(with_kdf),
+        USER_TEST(bad_parameters),      USER_TEST(too_long),       USER_TEST(derived_attributes),
+        USER_TEST(always_authenticate), USER_TEST(found_by_value),
     };
     return cmocka_run_group_tests(tests, group_curves, group_end);
 }

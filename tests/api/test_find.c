@@ -145,6 +145,21 @@ static void protocol(void **state)
     assert_rv(CKR_ARGUMENTS_BAD, p11->C_FindObjectsInit(fx.session, NULL, 1));
 }
 
+/* A length that no memory has, as programs leave it behind after a failed C_GetAttributeValue. */
+static void impossible_length(void **state)
+{
+    (void)state;
+    CK_BYTE byte = 0;
+    CK_OBJECT_HANDLE found;
+    CK_ULONG n;
+    static const CK_ATTRIBUTE_TYPE types[] = {CKA_LABEL, CKA_VALUE, CKA_CLASS, CKA_TOKEN};
+    for (size_t i = 0; i < COUNT(types); i++) {
+        CK_ATTRIBUTE template = {types[i], &byte, CK_UNAVAILABLE_INFORMATION};
+        assert_rv(CKR_ATTRIBUTE_VALUE_INVALID, p11->C_FindObjectsInit(fx.session, &template, 1));
+        assert_rv(CKR_OPERATION_NOT_INITIALIZED, p11->C_FindObjects(fx.session, &found, 1, &n));
+    }
+}
+
 #define USER_TEST(f) cmocka_unit_test_setup_teardown(f, test_user, test_end)
 
 int main(void)
@@ -158,6 +173,7 @@ int main(void)
         USER_TEST(unknown_classes),
         USER_TEST(changes_during_a_search),
         USER_TEST(protocol),
+        USER_TEST(impossible_length),
     };
     return cmocka_run_group_tests(tests, group_objects, group_end);
 }

@@ -1,7 +1,10 @@
 /* Fork: PKCS#11 3.0 section 5.4.1 wants C_Initialize in the child; servers do it in many orders. */
 #include "keys.h"
 
+#include <pthread.h>
+#include <signal.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static CK_RV use_key(void)
@@ -170,6 +173,91 @@ static void fork_before_initialize(void **state)
     assert_ok(in_child(child_starts_anew));
 }
 
+/* ---- in the middle of a command ------------------------------------------------------------ */
+
+static void *make_key(void *ret_rv)
+{
+    CK_ULONG bits = 2048;
+    CK_OBJECT_HANDLE public, private;
+    CK_ATTRIBUTE template[] = {ATTR_MEM(CKA_MODULUS_BITS, &bits, sizeof bits)};
+    *(CK_RV *)ret_rv = p11->C_GenerateKeyPair(fx.session, MECHANISM(CKM_RSA_PKCS_KEY_PAIR_GEN),
+                                              template, 1, NULL, 0, &public, &private);
+    return NULL;
+}
+
+/* Longer than anybody should have to wait for what it holds. */
+static void sleep_on(void)
+{
+    sleep(10);
+    _exit(0);
+}
+
+static void start_anew(void)
+{
+    _exit(child_starts_anew() == CKR_OK ? 0 : 1);
+}
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* The child of a fork in the middle of a key generation does what it is told. ret_seconds: how long
+ * the parent's next command takes. */
+static pid_t fork_during_a_command(void (*child)(void), double *ret_seconds)
+{
+    pthread_t thread;
+    CK_RV rv = CKR_GENERAL_ERROR;
+    CK_BYTE random[16];
+    fflush(NULL);
+    assert_int_equal(pthread_create(&thread, NULL, make_key, &rv), 0);
+    sleep_ms(10); /* the TPM takes 50 ms and more over the primes */
+    pid_t pid = fork();
+    if (pid == 0) {
+        alarm(60);
+        child();
+    }
+    assert_true(pid > 0);
+    pthread_join(thread, NULL);
+    assert_ok(rv);
+    double before = now();
+    assert_ok(p11->C_GenerateRandom(fx.session, random, sizeof random));
+    *ret_seconds = now() - before;
+    return pid;
+}
+
+/* A child that inherits the connection would keep the TPM, which serves one at a time, for as long
+ * as it lives. */
+static void idle_children_hold_nothing(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        double seconds;
+        pid_t pid = fork_during_a_command(sleep_on, &seconds);
+        kill(pid, SIGKILL);
+        assert_int_equal(waitpid(pid, NULL, 0), pid);
+        assert_true(seconds < 2);
+    }
+}
+
+static void busy_children_get_on(void **state)
+{
+    (void)state;
+    uint32_t counter = swtpm_lockout_counter(&fx.tpm);
+    for (int i = 0; i < 4; i++) {
+        int status = -1;
+        double seconds, before = now();
+        pid_t pid = fork_during_a_command(start_anew, &seconds);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
+        assert_true(now() - before < 10);
+        parent_still_works();
+    }
+    assert_int_equal(swtpm_lockout_counter(&fx.tpm), counter);
+}
+
 #define FORK_TEST(f) cmocka_unit_test_setup_teardown(f, test_user, test_end)
 
 int main(void)
@@ -181,6 +269,8 @@ int main(void)
         FORK_TEST(operations_survive_in_the_parent),
         FORK_TEST(many_children),
         FORK_TEST(fork_before_initialize),
+        FORK_TEST(idle_children_hold_nothing),
+        FORK_TEST(busy_children_get_on),
     };
     return cmocka_run_group_tests(tests, group_keys, group_end);
 }

@@ -124,6 +124,31 @@ static void init_token_counts(void **state)
     assert_int_equal(swtpm_lockout_counter(&fx.tpm), 1);
 }
 
+/* Section 4.9: a context-specific login that finds the PIN locked logs the user out as well. */
+static void context_login_logs_out(void **state)
+{
+    (void)state;
+    CK_SESSION_INFO info;
+    struct key_pair keys;
+    struct blob curve = ec_params(NID_X9_62_prime256v1);
+    CK_ATTRIBUTE public[] = {ATTR_MEM(CKA_EC_PARAMS, curve.p, curve.n)};
+    CK_ATTRIBUTE private[] = {ATTR_BOOL(CKA_ALWAYS_AUTHENTICATE, true),
+                              ATTR_BOOL(CKA_PRIVATE, true)};
+    CK_SESSION_HANDLE session = open_session(fx.slot, 0);
+    assert_ok(login(session, CKU_USER, USER_PIN));
+    assert_ok(p11->C_GenerateKeyPair(session, MECHANISM(CKM_EC_KEY_PAIR_GEN), public, COUNT(public),
+                                     private, COUNT(private), &keys.public, &keys.private));
+    assert_ok(p11->C_SignInit(session, MECHANISM(CKM_ECDSA), keys.private));
+    for (int i = 0; i < MAX_TRIES; i++)
+        assert_rv(CKR_PIN_INCORRECT, login(session, CKU_CONTEXT_SPECIFIC, "wrong pin"));
+    assert_ok(p11->C_GetSessionInfo(session, &info));
+    assert_int_equal(info.state, CKS_RO_USER_FUNCTIONS);
+    assert_rv(CKR_PIN_LOCKED, login(session, CKU_CONTEXT_SPECIFIC, USER_PIN));
+    assert_ok(p11->C_GetSessionInfo(session, &info));
+    assert_int_equal(info.state, CKS_RO_PUBLIC_SESSION);
+    assert_int_equal(find_object(session, CKO_PRIVATE_KEY, "p256"), CK_INVALID_HANDLE);
+}
+
 #define LOCKOUT_TEST(f) cmocka_unit_test_setup_teardown(f, test_lockout, test_unlock)
 
 int main(void)
@@ -132,6 +157,7 @@ int main(void)
         LOCKOUT_TEST(flags_follow_the_counter),  LOCKOUT_TEST(locked_is_not_incorrect),
         LOCKOUT_TEST(logged_in_process_goes_on), LOCKOUT_TEST(right_pin_is_never_counted),
         LOCKOUT_TEST(wrong_pin_counts_once),     LOCKOUT_TEST(init_token_counts),
+        LOCKOUT_TEST(context_login_logs_out),
     };
     return cmocka_run_group_tests(tests, group_keys, group_end);
 }

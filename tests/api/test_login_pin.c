@@ -185,18 +185,41 @@ static void always_authenticate(void **state)
               p11->C_Sign(fx.session, digest, sizeof digest, signature.p, &signature.n));
 }
 
+/* Section 4.9: CKA_ALWAYS_AUTHENTICATE means something only where CKA_PRIVATE is true. */
+static void always_authenticate_is_private(void **state)
+{
+    (void)state;
+    test_user(state);
+    struct blob curve = ec_params(NID_X9_62_prime256v1);
+    CK_ATTRIBUTE public[] = {ATTR_MEM(CKA_EC_PARAMS, curve.p, curve.n)};
+    CK_ATTRIBUTE private[] = {ATTR_BOOL(CKA_ALWAYS_AUTHENTICATE, true),
+                              ATTR_BOOL(CKA_PRIVATE, false)};
+    struct key_pair keys;
+    assert_rv(CKR_TEMPLATE_INCONSISTENT,
+              p11->C_GenerateKeyPair(fx.session, MECHANISM(CKM_EC_KEY_PAIR_GEN), public,
+                                     COUNT(public), private, COUNT(private), &keys.public,
+                                     &keys.private));
+}
+
 #define LOGIN_TEST(f) cmocka_unit_test_setup_teardown(f, test_initialized, test_end)
 #define USER_TEST(f)  cmocka_unit_test_teardown(f, test_end)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        LOGIN_TEST(wrong_pin),       LOGIN_TEST(impossible_pins),
-        LOGIN_TEST(login_twice),     USER_TEST(logout_hides_private_objects),
-        USER_TEST(user_changes_pin), LOGIN_TEST(public_session_changes_user_pin),
-        USER_TEST(so_changes_pins),  USER_TEST(init_pin_is_the_so_s),
-        LOGIN_TEST(no_user_pin_yet), USER_TEST(binary_and_long_pins),
-        LOGIN_TEST(login_user),      USER_TEST(always_authenticate),
+        LOGIN_TEST(wrong_pin),
+        LOGIN_TEST(impossible_pins),
+        LOGIN_TEST(login_twice),
+        USER_TEST(logout_hides_private_objects),
+        USER_TEST(user_changes_pin),
+        LOGIN_TEST(public_session_changes_user_pin),
+        USER_TEST(so_changes_pins),
+        USER_TEST(init_pin_is_the_so_s),
+        LOGIN_TEST(no_user_pin_yet),
+        USER_TEST(binary_and_long_pins),
+        LOGIN_TEST(login_user),
+        USER_TEST(always_authenticate),
+        USER_TEST(always_authenticate_is_private),
     };
     return cmocka_run_group_tests(tests, group_token, group_end);
 }

@@ -141,6 +141,37 @@ static void certificates(void **state)
     assert_false(get_bool(fx.session, object, CKA_PRIVATE));
 }
 
+/* Clients read the key out of CKA_PUBLIC_KEY_INFO, and find issuers by CKA_SUBJECT: neither may say
+ * another thing than the certificate. */
+static void certificates_say_one_thing(void **state)
+{
+    struct blob der = make_certificate(), other = make_certificate();
+    CK_ATTRIBUTE template[] = {
+        ATTR_ULONG(CKA_CLASS, CKO_CERTIFICATE), ATTR_ULONG(CKA_CERTIFICATE_TYPE, CKC_X_509),
+        ATTR_MEM(CKA_VALUE, der.p, der.n),      ATTR_MEM(CKA_SUBJECT, NULL, 0),
+        ATTR_MEM(CKA_PUBLIC_KEY_INFO, NULL, 0),
+    };
+    CK_ATTRIBUTE *value = &template[2], *subject = &template[3], *spki = &template[4];
+    CK_OBJECT_HANDLE object;
+    test_user(state);
+    value->pValue = other.p, value->ulValueLen = other.n;
+    assert_ok(create(template, 5, &object));
+    struct blob own_subject = get_attribute(fx.session, object, CKA_SUBJECT);
+    struct blob other_spki = get_attribute(fx.session, object, CKA_PUBLIC_KEY_INFO);
+    value->pValue = der.p, value->ulValueLen = der.n;
+    spki->pValue = other_spki.p, spki->ulValueLen = other_spki.n;
+    assert_rv(CKR_TEMPLATE_INCONSISTENT, create(template, 5, &object));
+    spki->pValue = own_subject.p, spki->ulValueLen = own_subject.n;
+    assert_rv(CKR_TEMPLATE_INCONSISTENT, create(template, 5, &object));
+    subject->pValue = other_spki.p, subject->ulValueLen = other_spki.n;
+    assert_rv(CKR_TEMPLATE_INCONSISTENT, create(template, 4, &object));
+    subject->pValue = own_subject.p, subject->ulValueLen = own_subject.n;
+    assert_ok(create(template, 4, &object)); /* the right one may be said */
+    struct blob own_spki = get_attribute(fx.session, object, CKA_PUBLIC_KEY_INFO);
+    spki->pValue = own_spki.p, spki->ulValueLen = own_spki.n;
+    assert_ok(create(template, 5, &object));
+}
+
 /* CKA_TRUSTED is the SO's to set (section 4.6.3). */
 static void user_cannot_trust(void **state)
 {
@@ -177,6 +208,33 @@ static void imported_public_keys(void **state)
     point.p[40] ^= 1;
     assert_true(create(template, COUNT(template), &object) != CKR_OK); /* off the curve */
     EVP_PKEY_free(key);
+}
+
+/* CKA_PUBLIC_KEY_INFO of an imported key is the key's, said or not. */
+static void public_key_info(void **state)
+{
+    test_user(state);
+    struct blob curve = ec_params(NID_X9_62_prime256v1), info[2];
+    struct blob point[2] = {{.n = 67, .p = {0x04, 65}}, {.n = 67, .p = {0x04, 65}}};
+    for (int i = 0; i < 3; i++) { /* in the third round the second key with the first's */
+        bool wrong = i == 2;
+        struct blob *own = &point[i % 2];
+        EVP_PKEY *key = EVP_EC_gen("P-256");
+        size_t n = 0;
+        assert_int_equal(EVP_PKEY_get_octet_string_param(key, "pub", own->p + 2, 65, &n), 1);
+        EVP_PKEY_free(key);
+        CK_ATTRIBUTE template[] = {
+            ATTR_ULONG(CKA_CLASS, CKO_PUBLIC_KEY),
+            ATTR_ULONG(CKA_KEY_TYPE, CKK_EC),
+            ATTR_MEM(CKA_EC_PARAMS, curve.p, curve.n),
+            ATTR_MEM(CKA_EC_POINT, own->p, own->n),
+            ATTR_MEM(CKA_PUBLIC_KEY_INFO, wrong ? info[1].p : NULL, wrong ? info[1].n : 0),
+        };
+        CK_OBJECT_HANDLE object;
+        assert_rv(wrong ? CKR_TEMPLATE_INCONSISTENT : CKR_OK, create(template, 5, &object));
+        if (!wrong)
+            info[i] = get_attribute(fx.session, object, CKA_PUBLIC_KEY_INFO);
+    }
 }
 
 static void bad_templates(void **state)
@@ -276,10 +334,16 @@ static void destroy(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        OBJECT_TEST(data_objects),      OBJECT_TEST(big_data_objects),
-        OBJECT_TEST(empty_values),      OBJECT_TEST(certificates),
-        OBJECT_TEST(user_cannot_trust), OBJECT_TEST(imported_public_keys),
-        OBJECT_TEST(bad_templates),     OBJECT_TEST(access_matrix),
+        OBJECT_TEST(data_objects),
+        OBJECT_TEST(big_data_objects),
+        OBJECT_TEST(empty_values),
+        OBJECT_TEST(certificates),
+        OBJECT_TEST(certificates_say_one_thing),
+        OBJECT_TEST(user_cannot_trust),
+        OBJECT_TEST(imported_public_keys),
+        OBJECT_TEST(public_key_info),
+        OBJECT_TEST(bad_templates),
+        OBJECT_TEST(access_matrix),
         OBJECT_TEST(destroy),
     };
     return cmocka_run_group_tests(tests, group_token, group_end);

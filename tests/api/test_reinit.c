@@ -2,6 +2,7 @@
  * in every other process. */
 #include "keys.h"
 
+#include <latchkey/admin.h>
 #include <sqlite3.h>
 #include <stdio.h>
 
@@ -54,7 +55,21 @@ static CK_RV peer_init_token(void)
     return rv != CKR_OK ? rv : p11->C_InitToken(slot_of(LABEL), PIN(SO_PIN), label);
 }
 
-static const peer_step steps[] = {peer_login, peer_use_session, peer_start_over, peer_init_token};
+static LATCHKEY_ADMIN *admin(void)
+{
+    CK_INTERFACE *interface;
+    assert_ok(p11_3->C_GetInterface((CK_UTF8CHAR_PTR)LATCHKEY_INTERFACE, NULL, &interface, 0));
+    return interface->pFunctionList;
+}
+
+static CK_RV peer_destroy_token(void)
+{
+    CK_RV rv = p11->C_Initialize(NULL);
+    return rv != CKR_OK ? rv : admin()->TokenDestroy(slot_of("short-lived"), PIN(SO_PIN), CK_FALSE);
+}
+
+static const peer_step steps[] = {peer_login, peer_use_session, peer_start_over, peer_init_token,
+                                  peer_destroy_token};
 
 static void refusals(void **state)
 {
@@ -105,6 +120,78 @@ static void other_processes_are_told(void **state)
     assert_rv(CKR_DEVICE_REMOVED, peer_call(&p, peer_use_session));
     assert_ok(peer_call(&p, peer_start_over));
     peer_stop(&p);
+}
+
+static void in_another_process(peer_step step)
+{
+    struct peer p;
+    peer_start(&p);
+    assert_ok(peer_call(&p, step));
+    peer_stop(&p);
+}
+
+/* Another process makes the token anew. noticed: a session of ours is open and learns it. */
+static void made_anew_elsewhere(bool noticed)
+{
+    CK_SESSION_INFO info;
+    CK_SESSION_HANDLE session = open_session(fx.slot, CKF_RW_SESSION);
+    assert_ok(login(session, CKU_USER, USER_PIN));
+    if (!noticed)
+        assert_ok(p11->C_CloseSession(session));
+    in_another_process(peer_init_token);
+    if (noticed) {
+        assert_rv(CKR_DEVICE_REMOVED, p11->C_GetSessionInfo(session, &info));
+        assert_ok(p11->C_CloseSession(session));
+    }
+}
+
+static CK_RV status_works(void)
+{
+    LATCHKEY_TOKEN_STATUS status;
+    return admin()->TokenStatus(fx.slot, &status);
+}
+
+static CK_RV init_works(void)
+{
+    CK_UTF8CHAR label[32];
+    pad_label(label, LABEL);
+    return p11->C_InitToken(fx.slot, PIN(SO_PIN), label);
+}
+
+static CK_RV session_works(void)
+{
+    CK_SESSION_HANDLE session;
+    CK_RV rv = p11->C_OpenSession(fx.slot, CKF_SERIAL_SESSION, NULL, NULL, &session);
+    return rv != CKR_OK ? rv : p11->C_CloseSession(session);
+}
+
+/* Whoever has no session has lost none: the token is there as it is now, at the first call. */
+static void without_sessions_of_ours(void **state)
+{
+    (void)state;
+    static CK_RV (*const calls[])(void) = {status_works, init_works, session_works};
+    for (size_t i = 0; i < COUNT(calls); i++)
+        for (int noticed = 0; noticed < 2; noticed++) {
+            made_anew_elsewhere(noticed);
+            assert_ok(calls[i]());
+            set_user_pin();
+        }
+}
+
+/* C_CloseAllSessions closes them whatever became of the token, whose slot is no more. */
+static void deleted_elsewhere(void **state)
+{
+    (void)state;
+    CK_SESSION_INFO info;
+    CK_SLOT_ID slot = make_token("short-lived", SO_PIN, USER_PIN);
+    CK_SESSION_HANDLE a = open_session(slot, CKF_RW_SESSION), b = open_session(slot, 0);
+    CK_SESSION_HANDLE other = open_session(fx.slot, 0);
+    in_another_process(peer_destroy_token);
+    assert_rv(CKR_DEVICE_REMOVED, p11->C_GetSessionInfo(a, &info));
+    assert_rv_either(CKR_OK, CKR_SLOT_ID_INVALID, p11->C_CloseAllSessions(slot));
+    assert_rv(CKR_SESSION_HANDLE_INVALID, p11->C_GetSessionInfo(a, &info));
+    assert_rv(CKR_SESSION_HANDLE_INVALID, p11->C_CloseSession(b));
+    assert_ok(p11->C_GetSessionInfo(other, &info));
 }
 
 static void copy_store(const char *from, const char *to)
@@ -186,6 +273,8 @@ int main(int argc, char **argv)
         TOKEN_TEST(other_processes_are_told),
         cmocka_unit_test_teardown(old_copy_is_dead, test_end),
         cmocka_unit_test_teardown(killed_half_way, test_end),
+        TOKEN_TEST(deleted_elsewhere),
+        TOKEN_TEST(without_sessions_of_ours),
     };
     return cmocka_run_group_tests(tests, group_keys, group_end);
 }

@@ -186,6 +186,20 @@ static void no_whole_after_update(void **state)
     }
 }
 
+/* A C_EncryptUpdate that only asks for a length is none: the one-part call may follow. */
+static void whole_after_a_question(void **state)
+{
+    (void)state;
+    CK_BYTE data[] = "data", out[512];
+    CK_ULONG n = 0;
+    CK_OBJECT_HANDLE key = keys_of(fx.session, "rsa2048").public;
+    assert_ok(p11->C_EncryptInit(fx.session, MECHANISM(CKM_RSA_PKCS), key));
+    assert_ok(p11->C_EncryptUpdate(fx.session, data, sizeof data, NULL, &n));
+    n = sizeof out;
+    assert_ok(p11->C_Encrypt(fx.session, data, sizeof data, out, &n));
+    assert_int_equal(n, 256);
+}
+
 /* An error other than CKR_BUFFER_TOO_SMALL ends the operation. */
 static void errors_end_it(void **state)
 {
@@ -280,6 +294,7 @@ int main(void)
         STATE_TEST(exact_buffers),
         STATE_TEST(active_and_not_initialized),
         STATE_TEST(no_whole_after_update),
+        STATE_TEST(whole_after_a_question),
         STATE_TEST(errors_end_it),
         STATE_TEST(verification_always_ends),
         STATE_TEST(null_mechanism_cancels),

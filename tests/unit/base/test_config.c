@@ -83,6 +83,70 @@ static void file_syntax(void **state)
     assert_int_equal(c.lock_timeout, 30); /* a bad value is passed over */
 }
 
+/* What a parameter string may be quoted with may stand in a file, too; nothing else is a quote. */
+static void quotes_in_a_file(void **state)
+{
+    (void)state;
+    CLEANUP(config_free) struct config c = {0}, other = {0};
+    load_file("store = '/with a blank '\ntcti=\"swtpm:path=/s\"\nlog-file = '/it\"s'\n", 0600, &c);
+    assert_string_equal(c.store, "/with a blank ");
+    assert_string_equal(c.tcti, "swtpm:path=/s");
+    assert_string_equal(c.log_file, "/it\"s");
+    load_file("store = '/half\ntcti = /half\"\nlog-file = '\n", 0600, &other);
+    assert_string_equal(other.store, "'/half");
+    assert_string_equal(other.tcti, "/half\"");
+    assert_string_equal(other.log_file, "'");
+}
+
+/* A bad value is passed over, in favour of what was said before. */
+static void bad_values_change_nothing(void **state)
+{
+    (void)state;
+    CLEANUP(config_free) struct config c = {0};
+    load_file("store = /first\nstore =\nstore = ''\n"
+              "session = password\nsession = none\n"
+              "pin-storage = sealed\npin-storage = paper\n"
+              "unattended = yes\nunattended = perhaps\n"
+              "show-empty-slot = 1\nshow-empty-slot = 2\n"
+              "pin-rounds = 5000\npin-rounds = 999\npin-rounds = 10000001\npin-rounds = 1e6\n"
+              "lock-timeout = 7\nlock-timeout = 0\nlock-timeout = 99999999999999999999\n"
+              "log = debug\nlog = loud\n",
+              0600, &c);
+    assert_string_equal(c.store, "/first");
+    assert_true(c.password_session && c.pin_storage_sealed && c.unattended && c.show_empty_slot);
+    assert_int_equal(c.pin_rounds, 5000);
+    assert_int_equal(c.lock_timeout, 7);
+    assert_int_equal(c.log, LOG_DEBUG);
+}
+
+static void empty_environment(void **state)
+{
+    (void)state;
+    CLEANUP(config_free) struct config c = {0};
+    setenv("LATCHKEY_STORE", "", 1);
+    assert_int_equal(config_load(NULL, &c), CKR_OK);
+    assert_string_equal(c.store, "/home/nobody/.local/share/latchkey");
+}
+
+/* Neither a FIFO that nobody writes to nor a directory keeps the host program waiting. */
+static void strange_files(void **state)
+{
+    (void)state;
+    CLEANUP(config_free) struct config c = {0}, d = {0};
+    char *path = temporary_file("");
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    setenv("LATCHKEY_CONF", path, 1);
+    alarm(10);
+    assert_int_equal(config_load(NULL, &c), CKR_OK);
+    alarm(0);
+    assert_int_equal(c.pin_rounds, 10000);
+    unlink(path);
+    free(path);
+    setenv("LATCHKEY_CONF", "/", 1);
+    assert_int_equal(config_load(NULL, &d), CKR_OK);
+}
+
 /* A file that others can write decides nothing. */
 static void untrusted_file(void **state)
 {
@@ -122,10 +186,22 @@ static void module_parameters(void **state)
 static void bad_module_parameters(void **state)
 {
     (void)state;
-    static const char *const bad[] = {
-        "nonsense",      "unknown=1",    "store='/unterminated", "log=loud",
-        "store",         "=value",       "pin-rounds=0",         "pin-rounds=-1",
-        "pin-rounds=1x", "session=none", "unattended=perhaps",   "store=/a tcti"};
+    static const char *const bad[] = {"nonsense",
+                                      "unknown=1",
+                                      "store='/unterminated",
+                                      "log=loud",
+                                      "store",
+                                      "=value",
+                                      "pin-rounds=0",
+                                      "pin-rounds=-1",
+                                      "pin-rounds=1x",
+                                      "session=none",
+                                      "unattended=perhaps",
+                                      "store=/a tcti",
+                                      "store=",
+                                      "store=''",
+                                      "tcti=\"\"",
+                                      "pin-rounds=999"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct config c = {0};
         assert_int_equal(config_load(bad[i], &c), CKR_ARGUMENTS_BAD);
@@ -141,6 +217,10 @@ int main(void)
         CONFIG_TEST(defaults),
         CONFIG_TEST(xdg_directories),
         CONFIG_TEST(file_syntax),
+        CONFIG_TEST(quotes_in_a_file),
+        CONFIG_TEST(bad_values_change_nothing),
+        CONFIG_TEST(empty_environment),
+        CONFIG_TEST(strange_files),
         CONFIG_TEST(untrusted_file),
         CONFIG_TEST(precedence),
         CONFIG_TEST(module_parameters),
