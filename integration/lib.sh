@@ -49,6 +49,24 @@ latchkey() {
     "$BUILD/latchkey" --module "$MODULE" "$@"
 }
 
+# --- sanitizers ----------------------------------------------------------------------------------
+
+# With LATCHKEY_PRELOAD (the sanitizers' runtime libraries) the programs that load the module get
+# them, and nothing else does: their names lead to wrappers.
+CLIENTS='pkcs11-tool p11tool p11-kit openssl curl nginx ssh ssh-add ssh-keygen certtool'
+
+preload() {
+    local client path
+    mkdir -p "$1"
+    for client in $CLIENTS; do
+        path=$(command -v "$client") || continue
+        printf '#!/bin/sh\nLD_PRELOAD="%s" exec "%s" "$@"\n' "$LATCHKEY_PRELOAD" "$path" >"$1/$client"
+        chmod +x "$1/$client"
+    done
+    PATH=$1:$PATH
+    export ASAN_OPTIONS=detect_leaks=0 # the hosts' own
+}
+
 # --- processes -----------------------------------------------------------------------------------
 
 spawned=() # stopped at the exit, newest first
@@ -157,6 +175,7 @@ scratch() {
     PIN_FILE=$WORK/pin SO_PIN_FILE=$WORK/so-pin
     printf 12345678 >"$PIN_FILE"
     printf 87654321 >"$SO_PIN_FILE"
+    [ -z "${LATCHKEY_PRELOAD:-}" ] || preload "$WORK/clients"
     tpm_start "$WORK"
     # Tests stop clients in the middle; none of that may lock the others out.
     tpm2_dictionarylockout -T "$TCTI" -s -n 1000 -t 1 -l 1
