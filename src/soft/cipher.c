@@ -1,6 +1,7 @@
 #include "internal.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/random.h>
 #include <openssl/core_names.h>
 #include <openssl/params.h>
@@ -40,12 +41,9 @@ static bool cipher_final(const struct cipher *c)
 
 CK_RV soft_aes_cfb(bool encrypt, const uint8_t *key, const uint8_t *iv, uint8_t *data, size_t n)
 {
-    KEEP_ERROR_QUEUE;
-    CLEANUP(cipher_free) struct cipher c = {.f = &soft_state.aes_128_cfb};
-    if (cipher_start(&c, encrypt, BYTES(key, 16), BYTES(iv, 16)) &&
-        cipher_update(&c, BYTES(data, n), data))
-        return CKR_OK;
-    return error_openssl("AES-CFB");
+    uint8_t chain[AES_BLOCK];
+    memcpy(chain, iv, sizeof(chain));
+    return soft_aes(AES_CFB128, encrypt, BYTES(key, 16), chain, data, data, n);
 }
 
 enum { GCM_KEY = 32 };

@@ -1,6 +1,7 @@
 /* The private library context, and the functions of the provider that is loaded into it. */
 #include "internal.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <openssl/crypto.h>
 #include <openssl/obj_mac.h>
@@ -19,6 +20,11 @@ static const int curve_nids[CURVE_COUNT] = {
     [CURVE_P384] = NID_secp384r1,
     [CURVE_P521] = NID_secp521r1,
 };
+static const char *const aes_mode_names[AES_MODES] = {
+    [AES_ECB] = "ECB",    [AES_CBC] = "CBC",   [AES_CTR] = "CTR",
+    [AES_CFB128] = "CFB", [AES_CFB8] = "CFB8", [AES_OFB] = "OFB",
+};
+const size_t aes_key_sizes[AES_KEY_SIZES] = {16, 24, 32};
 
 /* names: "SHA2-256:SHA-256:SHA256:…" */
 static bool is_named(const char *names, const char *name)
@@ -93,6 +99,9 @@ static bool read_cipher(const OSSL_DISPATCH *d, struct cipher_functions *ret)
         case OSSL_FUNC_CIPHER_FINAL:
             ret->final = OSSL_FUNC_cipher_final(d);
             break;
+        case OSSL_FUNC_CIPHER_CIPHER:
+            ret->cipher = OSSL_FUNC_cipher_cipher(d);
+            break;
         case OSSL_FUNC_CIPHER_GET_CTX_PARAMS:
             ret->get_ctx_params = OSSL_FUNC_cipher_get_ctx_params(d);
             break;
@@ -102,7 +111,20 @@ static bool read_cipher(const OSSL_DISPATCH *d, struct cipher_functions *ret)
         }
     }
     return ret->newctx && ret->freectx && ret->encrypt_init && ret->decrypt_init && ret->update &&
-           ret->final && ret->get_ctx_params && ret->set_ctx_params;
+           ret->final && ret->cipher && ret->get_ctx_params && ret->set_ctx_params;
+}
+
+static bool load_aes(struct soft_state *s)
+{
+    for (enum aes_mode m = AES_ECB; m < AES_MODES; m++) {
+        for (size_t i = 0; i < AES_KEY_SIZES; i++) {
+            char name[16];
+            snprintf(name, sizeof(name), "AES-%zu-%s", 8 * aes_key_sizes[i], aes_mode_names[m]);
+            if (!read_cipher(find(OSSL_OP_CIPHER, name), &s->aes[m][i]))
+                return false;
+        }
+    }
+    return read_cipher(find(OSSL_OP_CIPHER, "AES-256-GCM"), &s->aes_256_gcm);
 }
 
 static bool load_algorithms(struct soft_state *s)
@@ -110,8 +132,7 @@ static bool load_algorithms(struct soft_state *s)
     for (enum hash h = HASH_SHA1; h < HASH_COUNT; h++)
         if (!read_digest(find(OSSL_OP_DIGEST, digest_names[h]), &s->digest[h]))
             return false;
-    return read_cipher(find(OSSL_OP_CIPHER, "AES-128-CFB"), &s->aes_128_cfb) &&
-           read_cipher(find(OSSL_OP_CIPHER, "AES-256-GCM"), &s->aes_256_gcm);
+    return load_aes(s);
 }
 
 static bool make_groups(struct soft_state *s)

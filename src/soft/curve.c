@@ -7,8 +7,8 @@ enum { NAMES = 3 };
 static const struct curve_row {
     size_t bits;
     uint8_t oid_size, oid[10];
-    const char *names[NAMES]; /* the first is curve_name; SEC 2, FIPS 186-4, X9.62 */
-} curves[CURVE_COUNT] = {
+    const char *names[NAMES]; /* the first is curve_name; SEC 2, FIPS 186-4, X9.62, RFC 8410 */
+} curves[CURVE_END] = {
     [CURVE_P224] = {224, 7, {0x06, 0x05, 0x2B, 0x81, 0x04, 0x00, 0x21}, {"P-224", "secp224r1"}},
     [CURVE_P256] = {256,
                     10,
@@ -16,6 +16,8 @@ static const struct curve_row {
                     {"P-256", "secp256r1", "prime256v1"}},
     [CURVE_P384] = {384, 7, {0x06, 0x05, 0x2B, 0x81, 0x04, 0x00, 0x22}, {"P-384", "secp384r1"}},
     [CURVE_P521] = {521, 7, {0x06, 0x05, 0x2B, 0x81, 0x04, 0x00, 0x23}, {"P-521", "secp521r1"}},
+    [CURVE_ED25519] = {255, 5, {0x06, 0x03, 0x2B, 0x65, 0x70}, {"Ed25519", "edwards25519"}},
+    [CURVE_X25519] = {255, 5, {0x06, 0x03, 0x2B, 0x65, 0x6E}, {"X25519", "curve25519"}},
 };
 
 size_t curve_bits(enum curve c)
@@ -46,13 +48,30 @@ static bool has_name(const struct curve_row *row, struct bytes name)
     return false;
 }
 
-enum curve curve_from_params(struct bytes der)
+size_t curve_point_size(enum curve c)
+{
+    return curve_is_25519(c) ? curve_field_size(c)
+                             : (c != CURVE_NONE) * (1 + 2 * curve_field_size(c));
+}
+
+/* The one from first to before end. */
+static enum curve search(enum curve first, enum curve end, struct bytes der)
 {
     struct bytes rest = der;
     struct der name;
     bool by_name = der_take(&rest, DER_PRINTABLE_STRING, &name) && rest.n == 0;
-    for (enum curve c = CURVE_P224; c < CURVE_COUNT; c++)
+    for (enum curve c = first; c < end; c++)
         if (by_name ? has_name(&curves[c], name.content) : bytes_equal(curve_oid(c), der))
             return c;
     return CURVE_NONE;
+}
+
+enum curve curve_from_params(struct bytes der)
+{
+    return search(CURVE_P224, CURVE_COUNT, der);
+}
+
+enum curve curve_from_params_25519(struct bytes der)
+{
+    return search(CURVE_COUNT, CURVE_END, der);
 }

@@ -64,6 +64,21 @@ CK_RV der_append(struct buf *out, uint8_t tag, struct bytes content)
     return buf_bytes_append(out, content);
 }
 
+bool der_take_unsigned(struct bytes *in, struct bytes *ret)
+{
+    struct bytes rest = *in;
+    struct der number;
+    if (!der_take(&rest, DER_INTEGER, &number) || number.content.n == 0)
+        return false;
+    struct bytes v = number.content;
+    /* X.690 8.3.2: the first nine bits are not all alike */
+    if (v.p[0] & 0x80 || (v.n > 1 && v.p[0] == 0 && !(v.p[1] & 0x80)))
+        return false;
+    *ret = v.p[0] == 0 ? BYTES(v.p + 1, v.n - 1) : v;
+    *in = rest;
+    return true;
+}
+
 CK_RV der_append_unsigned(struct buf *out, struct bytes number)
 {
     CLEANUP(buf_free) struct buf content = {0};

@@ -2,18 +2,14 @@
 #include "internal.h"
 
 #include <stdlib.h>
-
-static size_t point_size(enum curve c)
-{
-    return 1 + 2 * curve_field_size(c);
-}
+#include <string.h>
 
 /* NULL when it is not an uncompressed point of the curve; OpenSSL tests the equation. The cofactor
  * of every curve here is 1, so the point then has the full order. */
 static EC_POINT *point_decode(enum curve c, struct bytes point, BN_CTX *ctx)
 {
     const EC_GROUP *group = soft_state.group[c];
-    if (!group || point.n != point_size(c) || point.p[0] != POINT_CONVERSION_UNCOMPRESSED)
+    if (!group || point.n != curve_point_size(c) || point.p[0] != POINT_CONVERSION_UNCOMPRESSED)
         return NULL;
     CLEANUP(free_point) EC_POINT *p = EC_POINT_new(group);
     if (!p || EC_POINT_oct2point(group, p, point.p, point.n, ctx) != 1)
@@ -26,7 +22,17 @@ static EC_POINT *point_decode(enum curve c, struct bytes point, BN_CTX *ctx)
 static bool point_encode(enum curve c, const EC_POINT *point, uint8_t *ret, BN_CTX *ctx)
 {
     return EC_POINT_point2oct(soft_state.group[c], point, POINT_CONVERSION_UNCOMPRESSED, ret,
-                              point_size(c), ctx) == point_size(c);
+                              curve_point_size(c), ctx) == curve_point_size(c);
+}
+
+static bool set_point(struct soft_key *k, struct bytes point, BN_CTX *ctx)
+{
+    if (!curve_is_25519(k->curve))
+        return (k->point = point_decode(k->curve, point, ctx)) != NULL;
+    if (point.n != sizeof(k->raw))
+        return false;
+    memcpy(k->raw, point.p, point.n);
+    return k->curve == CURVE_X25519 || ed25519_on_curve(k->raw);
 }
 
 CK_RV soft_key_ec(enum curve c, struct bytes point, struct soft_key **ret)
@@ -37,12 +43,37 @@ CK_RV soft_key_ec(enum curve c, struct bytes point, struct soft_key **ret)
     if (!k || !ctx)
         return CKR_HOST_MEMORY;
     *k = (struct soft_key){.curve = c, .size = curve_field_size(c)};
-    k->point = point_decode(c, point, ctx);
-    if (!k->point)
+    if (!set_point(k, point, ctx))
         return CKR_ATTRIBUTE_VALUE_INVALID;
     *ret = k;
     k = NULL;
     return CKR_OK;
+}
+
+/* ---- scalars ---- */
+
+/* FIPS 186-5, A.2.1 and A.3.1: seed mod (n - 1) + 1. Sixteen bytes more than the order has make
+ * the bias negligible. */
+static bool scalar_from_seed(const EC_GROUP *group, struct bytes seed, BIGNUM *ret, BN_CTX *ctx)
+{
+    BIGNUM *limit = BN_CTX_get(ctx);
+    if (!limit || !BN_bin2bn(seed.p, (int)seed.n, ret))
+        return false;
+    BN_set_flags(ret, BN_FLG_CONSTTIME);
+    return BN_sub(limit, EC_GROUP_get0_order(group), BN_value_one()) == 1 &&
+           BN_nnmod(ret, ret, limit, ctx) == 1 && BN_add_word(ret, 1) == 1;
+}
+
+enum { SEED_EXTRA = 16, SEED_MAX = 66 + SEED_EXTRA, P256_SEED = 32 + SEED_EXTRA };
+
+CK_RV nist_random_scalar(enum curve c, BIGNUM *ret, BN_CTX *ctx)
+{
+    uint8_t seed[SEED_MAX];
+    size_t n = curve_field_size(c) + SEED_EXTRA;
+    TRY(soft_random(seed, n));
+    bool ok = scalar_from_seed(soft_state.group[c], BYTES(seed, n), ret, ctx);
+    secret_wipe(seed, sizeof(seed));
+    return ok ? CKR_OK : error_openssl("EC private key");
 }
 
 /* ---- multiplication ----
@@ -72,13 +103,31 @@ static bool ladder(const EC_GROUP *group, EC_POINT *ret, const EC_POINT *point,
     return EC_POINT_copy(ret, r0) == 1;
 }
 
-/* ret = scalar * point */
+/* share + rest = scalar modulo the order, share being random. */
+static bool split(enum curve c, const BIGNUM *scalar, BIGNUM *share, BIGNUM *rest, BN_CTX *ctx)
+{
+    return nist_random_scalar(c, share, ctx) == CKR_OK &&
+           BN_mod_sub_quick(rest, scalar, share, EC_GROUP_get0_order(soft_state.group[c])) == 1;
+}
+
+/* ret = scalar * point, or, where point is NULL, scalar * generator. EC_POINT_mul does not wipe its
+ * copies of a scalar before it frees them; it gets two shares, each of which alone tells nothing.
+ */
 static bool multiply_secret(enum curve c, EC_POINT *ret, const EC_POINT *point,
                             const BIGNUM *scalar, BN_CTX *ctx)
 {
     const EC_GROUP *group = soft_state.group[c];
-    return c == CURVE_P384 ? ladder(group, ret, point, scalar, ctx)
-                           : EC_POINT_mul(group, ret, NULL, point, scalar, ctx) == 1;
+    if (c == CURVE_P384)
+        return ladder(group, ret, point ? point : EC_GROUP_get0_generator(group), scalar, ctx);
+    CLEANUP(free_point) EC_POINT *other = EC_POINT_new(group);
+    BIGNUM *share = bn_secret(ctx), *rest = bn_secret(ctx);
+    if (!other || !rest || !split(c, scalar, share, rest, ctx))
+        return false;
+    bool ok = point ? EC_POINT_mul(group, ret, NULL, point, share, ctx) == 1 &&
+                          EC_POINT_mul(group, other, NULL, point, rest, ctx) == 1
+                    : EC_POINT_mul(group, ret, share, NULL, NULL, ctx) == 1 &&
+                          EC_POINT_mul(group, other, rest, NULL, NULL, ctx) == 1;
+    return ok && EC_POINT_add(group, ret, ret, other, ctx) == 1;
 }
 
 /* Shamir's trick: one doubling for both scalars' bits. */
@@ -134,6 +183,8 @@ static bool x_mod_order(const EC_GROUP *group, const EC_POINT *point, BIGNUM *re
 CK_RV soft_ecdsa_verify(const struct soft_key *k, struct bytes digest, struct bytes sig)
 {
     KEEP_ERROR_QUEUE;
+    if (k->curve == CURVE_NONE || curve_is_25519(k->curve))
+        return CKR_KEY_TYPE_INCONSISTENT;
     if (sig.n != 2 * k->size)
         return CKR_SIGNATURE_LEN_RANGE;
     if (digest.n == 0 || digest.n > HASH_MAX)
@@ -162,80 +213,84 @@ CK_RV soft_ecdsa_verify(const struct soft_key *k, struct bytes digest, struct by
     return BN_cmp(x, r) == 0 ? CKR_OK : CKR_SIGNATURE_INVALID;
 }
 
-/* ---- private scalars ---- */
+/* ---- private keys ---- */
 
-/* FIPS 186-5, A.2.1 and A.3.1: seed mod (n - 1) + 1. Sixteen bytes more than the order has make
- * the bias negligible. */
-static bool scalar_from_seed(const EC_GROUP *group, struct bytes seed, BIGNUM *ret, BN_CTX *ctx)
+bool nist_scalar(enum curve c, struct bytes value, BIGNUM *ret)
 {
-    BIGNUM *limit = BN_CTX_get(ctx);
-    if (!limit || !BN_bin2bn(seed.p, (int)seed.n, ret))
-        return false;
     BN_set_flags(ret, BN_FLG_CONSTTIME);
-    return BN_sub(limit, EC_GROUP_get0_order(group), BN_value_one()) == 1 &&
-           BN_nnmod(ret, ret, limit, ctx) == 1 && BN_add_word(ret, 1) == 1;
+    return value.n == curve_field_size(c) && BN_bin2bn(value.p, (int)value.n, ret) &&
+           in_range(ret, EC_GROUP_get0_order(soft_state.group[c]));
 }
 
-enum { SEED_EXTRA = 16, SEED_MAX = 66 + SEED_EXTRA, P256_SEED = 32 + SEED_EXTRA };
-
-static CK_RV random_scalar(enum curve c, BIGNUM *ret, BN_CTX *ctx)
+CK_RV nist_public(enum curve c, const BIGNUM *d, uint8_t *ret, BN_CTX *ctx)
 {
-    uint8_t seed[SEED_MAX];
-    size_t n = curve_field_size(c) + SEED_EXTRA;
-    TRY(soft_random(seed, n));
-    bool ok = scalar_from_seed(soft_state.group[c], BYTES(seed, n), ret, ctx);
-    secret_wipe(seed, sizeof(seed));
-    return ok ? CKR_OK : error_openssl("EC private key");
+    CLEANUP(free_point) EC_POINT *point = EC_POINT_new(soft_state.group[c]);
+    if (!point)
+        return CKR_HOST_MEMORY;
+    if (!multiply_secret(c, point, NULL, d, ctx) || !point_encode(c, point, ret, ctx))
+        return error_openssl("EC public key");
+    return CKR_OK;
+}
+
+CK_RV nist_shared(enum curve c, const BIGNUM *d, struct bytes peer, struct secret *ret_z,
+                  BN_CTX *ctx)
+{
+    const EC_GROUP *group = soft_state.group[c];
+    CLEANUP(free_point) EC_POINT *other = point_decode(c, peer, ctx);
+    if (!other)
+        return CKR_DOMAIN_PARAMS_INVALID;
+    CLEANUP(free_point) EC_POINT *product = EC_POINT_new(group);
+    CLEANUP(secret_free) struct secret z = {0};
+    BIGNUM *x = BN_CTX_get(ctx);
+    if (!product || !x)
+        return CKR_HOST_MEMORY;
+    TRY(secret_new(&z, curve_field_size(c)));
+    if (!multiply_secret(c, product, other, d, ctx) ||
+        EC_POINT_get_affine_coordinates(group, product, x, NULL, ctx) != 1 ||
+        BN_bn2binpad(x, z.p, (int)z.n) < 0)
+        return error_openssl("ECDH");
+    *ret_z = z;
+    z = (struct secret){0};
+    return CKR_OK;
 }
 
 CK_RV soft_ecdh_ephemeral(enum curve c, struct bytes peer, struct buf *ret_point,
                           struct secret *ret_z)
 {
     KEEP_ERROR_QUEUE;
-    const EC_GROUP *group = soft_state.group[c];
     CLEANUP(free_bn_ctx) BN_CTX *ctx = bn_ctx_new();
-    if (!ctx)
+    BIGNUM *d = ctx ? BN_CTX_get(ctx) : NULL;
+    if (!d)
         return CKR_HOST_MEMORY;
-    CLEANUP(free_point) EC_POINT *other = point_decode(c, peer, ctx);
-    if (!other)
-        return CKR_DOMAIN_PARAMS_INVALID;
-    CLEANUP(free_point) EC_POINT *product = EC_POINT_new(group);
     CLEANUP(buf_free) struct buf point = {0};
     CLEANUP(secret_free) struct secret z = {0};
     uint8_t *own;
-    BIGNUM *d = BN_CTX_get(ctx), *x = BN_CTX_get(ctx);
-    if (!product || !x)
-        return CKR_HOST_MEMORY;
-    TRY(buf_extend(&point, point_size(c), &own));
-    TRY(secret_new(&z, curve_field_size(c)));
-    TRY(random_scalar(c, d, ctx));
-    if (!multiply_secret(c, product, EC_GROUP_get0_generator(group), d, ctx) ||
-        !point_encode(c, product, own, ctx) || !multiply_secret(c, product, other, d, ctx) ||
-        EC_POINT_get_affine_coordinates(group, product, x, NULL, ctx) != 1 ||
-        BN_bn2binpad(x, z.p, (int)z.n) < 0)
-        return error_openssl("ECDH");
+    TRY(buf_extend(&point, curve_point_size(c), &own));
+    TRY(nist_random_scalar(c, d, ctx));
+    TRY(nist_shared(c, d, peer, &z, ctx));
+    TRY(nist_public(c, d, own, ctx));
     TRY(buf_bytes_append(ret_point, buf_bytes(&point)));
     *ret_z = z;
     z = (struct secret){0};
     return CKR_OK;
 }
 
-CK_RV soft_p256_public_from_seed(struct bytes seed48, uint8_t *ret_point65)
+/* ---- ECDSA with a private key ---- */
+
+/* A nonce that repeats or can be guessed gives the key away. This one is HKDF of the private key,
+ * salted with random bytes, and of the digest: should the random bytes fail, it is as good as RFC
+ * 6979's; should the key be attacked by faults in repeated signatures, it differs each time. */
+static CK_RV nonce(enum curve c, struct bytes value, struct bytes digest, BIGNUM *ret, BN_CTX *ctx)
 {
-    KEEP_ERROR_QUEUE;
-    if (seed48.n != P256_SEED)
-        return error_log(CKR_ARGUMENTS_BAD, "a P-256 seed of %zu bytes", seed48.n);
-    const EC_GROUP *group = soft_state.group[CURVE_P256];
-    CLEANUP(free_bn_ctx) BN_CTX *ctx = bn_ctx_new();
-    CLEANUP(free_point) EC_POINT *point = EC_POINT_new(group);
-    BIGNUM *d = ctx ? BN_CTX_get(ctx) : NULL;
-    if (!d || !point)
-        return CKR_HOST_MEMORY;
-    if (!scalar_from_seed(group, seed48, d, ctx) ||
-        EC_POINT_mul(group, point, d, NULL, NULL, ctx) != 1 ||
-        !point_encode(CURVE_P256, point, ret_point65, ctx))
-        return error_openssl("P-256 public key");
-    return CKR_OK;
+    uint8_t salt[HASH_MAX], seed[SEED_MAX];
+    size_t n = curve_field_size(c) + SEED_EXTRA;
+    TRY(soft_random(salt, sizeof(salt)));
+    CK_RV rv = soft_hkdf(HASH_SHA512, value, BYTES_OF(salt), digest, seed, n);
+    if (rv == CKR_OK && !scalar_from_seed(soft_state.group[c], BYTES(seed, n), ret, ctx))
+        rv = error_openssl("ECDSA nonce");
+    secret_wipe(salt, sizeof(salt));
+    secret_wipe(seed, sizeof(seed));
+    return rv;
 }
 
 /* ret = 1 / v mod order, by Fermat, since BN_mod_inverse's time tells of v */
@@ -268,25 +323,55 @@ static bool sign_equation(const EC_GROUP *group, const BIGNUM *d, const BIGNUM *
            multiply(group, k_inverse, z, z, ctx);
 }
 
+CK_RV nist_sign(enum curve c, const BIGNUM *d, struct bytes value, struct bytes digest,
+                uint8_t *ret, BN_CTX *ctx)
+{
+    const EC_GROUP *group = soft_state.group[c];
+    size_t n = curve_field_size(c);
+    CLEANUP(free_point) EC_POINT *point = EC_POINT_new(group);
+    BIGNUM *k = BN_CTX_get(ctx), *r = BN_CTX_get(ctx), *s = BN_CTX_get(ctx);
+    if (!point || !s)
+        return CKR_HOST_MEMORY;
+    TRY(nonce(c, value, digest, k, ctx));
+    /* r or s is zero with a probability of 2^-223 at most; the signature is then merely invalid */
+    if (!digest_number(c, digest, s) || !multiply_secret(c, point, NULL, k, ctx) ||
+        !x_mod_order(group, point, r, ctx) || !sign_equation(group, d, k, r, s, ctx) ||
+        BN_bn2binpad(r, ret, (int)n) < 0 || BN_bn2binpad(s, ret + n, (int)n) < 0)
+        return error_openssl("ECDSA signature");
+    return CKR_OK;
+}
+
+/* ---- the P-256 key of a seed ---- */
+
+static CK_RV seed_key(struct bytes seed48, BN_CTX *ctx, BIGNUM **ret)
+{
+    if (seed48.n != P256_SEED)
+        return error_log(CKR_ARGUMENTS_BAD, "a P-256 seed of %zu bytes", seed48.n);
+    BIGNUM *d = ctx ? BN_CTX_get(ctx) : NULL;
+    if (!d)
+        return CKR_HOST_MEMORY;
+    if (!scalar_from_seed(soft_state.group[CURVE_P256], seed48, d, ctx))
+        return error_openssl("P-256 key of a seed");
+    *ret = d;
+    return CKR_OK;
+}
+
+CK_RV soft_p256_public_from_seed(struct bytes seed48, uint8_t *ret_point65)
+{
+    KEEP_ERROR_QUEUE;
+    CLEANUP(free_bn_ctx) BN_CTX *ctx = bn_ctx_new();
+    BIGNUM *d;
+    TRY(seed_key(seed48, ctx, &d));
+    return nist_public(CURVE_P256, d, ret_point65, ctx);
+}
+
 CK_RV soft_p256_sign_with_seed(struct bytes seed48, struct bytes digest32, uint8_t *ret_sig64)
 {
     KEEP_ERROR_QUEUE;
-    if (seed48.n != P256_SEED || digest32.n != 32)
-        return error_log(CKR_ARGUMENTS_BAD, "P-256 signature with a seed of %zu bytes", seed48.n);
-    const EC_GROUP *group = soft_state.group[CURVE_P256];
+    if (digest32.n != 32)
+        return error_log(CKR_ARGUMENTS_BAD, "P-256 signature of %zu bytes", digest32.n);
     CLEANUP(free_bn_ctx) BN_CTX *ctx = bn_ctx_new();
-    CLEANUP(free_point) EC_POINT *point = EC_POINT_new(group);
-    if (!ctx || !point)
-        return CKR_HOST_MEMORY;
-    BIGNUM *d = BN_CTX_get(ctx), *k = BN_CTX_get(ctx), *r = BN_CTX_get(ctx), *s = BN_CTX_get(ctx);
-    if (!s)
-        return CKR_HOST_MEMORY;
-    TRY(random_scalar(CURVE_P256, k, ctx));
-    /* r or s is zero with a probability of 2^-255; the signature is then merely invalid */
-    if (!scalar_from_seed(group, seed48, d, ctx) || !digest_number(CURVE_P256, digest32, s) ||
-        EC_POINT_mul(group, point, k, NULL, NULL, ctx) != 1 || !x_mod_order(group, point, r, ctx) ||
-        !sign_equation(group, d, k, r, s, ctx) || BN_bn2binpad(r, ret_sig64, 32) < 0 ||
-        BN_bn2binpad(s, ret_sig64 + 32, 32) < 0)
-        return error_openssl("P-256 signature");
-    return CKR_OK;
+    BIGNUM *d;
+    TRY(seed_key(seed48, ctx, &d));
+    return nist_sign(CURVE_P256, d, seed48, digest32, ret_sig64, ctx);
 }

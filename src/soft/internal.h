@@ -4,8 +4,11 @@
  * OpenSSL 3.0 asks the process's engine table inside them (ENGINE_get_digest_engine,
  * _cipher_engine, _pkey_meth_engine, ENGINE_get_default_RSA, _EC, _RAND), which loads the host's
  * configuration file first and prefers the host's engine to what was fetched. That engine may well
- * be the one that called us. What has no such door: a provider's functions, called as
- * provider-digest(7) and provider-cipher(7) describe them, and BIGNUM and EC_POINT arithmetic. */
+ * be the one that called us. What has no such door: a provider's digests and ciphers, called as
+ * provider-digest(7) and provider-cipher(7) describe them, and BIGNUM and EC_POINT arithmetic.
+ * The provider's other functions have it: key generation, RSA's and EC's blinding and
+ * BN_check_prime draw from RAND, Ed25519 hashes with EVP_DigestInit_ex. So these are written here.
+ */
 #ifndef SOFT_INTERNAL_H
 #define SOFT_INTERNAL_H
 
@@ -14,6 +17,8 @@
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <base/error.h>
+#include "aes.h"
+#include "private.h"
 #include "soft.h"
 
 /* provider-digest(7) and provider-cipher(7): the part of their interface that is used. */
@@ -32,9 +37,13 @@ struct cipher_functions {
     OSSL_FUNC_cipher_decrypt_init_fn *decrypt_init;
     OSSL_FUNC_cipher_update_fn *update;
     OSSL_FUNC_cipher_final_fn *final;
+    OSSL_FUNC_cipher_cipher_fn *cipher;
     OSSL_FUNC_cipher_get_ctx_params_fn *get_ctx_params;
     OSSL_FUNC_cipher_set_ctx_params_fn *set_ctx_params;
 };
+
+enum { AES_KEY_SIZES = 3 };
+extern const size_t aes_key_sizes[AES_KEY_SIZES]; /* 16, 24, 32 */
 
 /* Made by soft_start, read-only until soft_stop. */
 struct soft_state {
@@ -42,7 +51,7 @@ struct soft_state {
     OSSL_PROVIDER *provider; /* OpenSSL's "default", loaded into library */
     void *provider_ctx;      /* newctx's argument */
     struct digest_functions digest[HASH_COUNT];
-    struct cipher_functions aes_128_cfb, aes_256_gcm;
+    struct cipher_functions aes[AES_MODES][AES_KEY_SIZES], aes_256_gcm;
     EC_GROUP *group[CURVE_COUNT];
 };
 extern struct soft_state soft_state;
@@ -72,6 +81,19 @@ static inline void free_point(EC_POINT **point)
 {
     EC_POINT_clear_free(*point);
 }
+static inline void free_mont(BN_MONT_CTX **mont)
+{
+    BN_MONT_CTX_free(*mont); /* which wipes */
+}
+
+/* A number from ctx whose handling is to take the same time for every value. */
+static inline BIGNUM *bn_secret(BN_CTX *ctx)
+{
+    BIGNUM *n = BN_CTX_get(ctx);
+    if (n)
+        BN_set_flags(n, BN_FLG_CONSTTIME);
+    return n;
+}
 
 /* A BN_CTX with one frame open, which free_bn_ctx closes; NULL when memory is out. */
 static inline BN_CTX *bn_ctx_new(void)
@@ -97,6 +119,15 @@ CK_RV hmac_start(enum hash h, struct bytes key, struct hmac *ret);
 CK_RV hmac_run(const struct hmac *hmac, const struct bytes *parts, size_t n_parts, uint8_t *ret);
 void hmac_free(struct hmac *hmac);
 
+/* ---- curve.c ---- */
+
+static inline bool curve_is_25519(enum curve c)
+{
+    return c >= CURVE_COUNT;
+}
+/* Bytes of an encoded point; none for CURVE_NONE. */
+size_t curve_point_size(enum curve c);
+
 /* ---- key.c ---- */
 
 struct soft_key {
@@ -105,7 +136,54 @@ struct soft_key {
     BIGNUM *n, *e;
     BN_MONT_CTX *mont; /* of n */
     EC_POINT *point;
+    uint8_t raw[32]; /* Ed25519, X25519 */
 };
+
+/* The subjectPublicKey of a key: RSAPublicKey or the point. */
+CK_RV key_append(const struct soft_key *k, struct buf *out);
+/* The AlgorithmIdentifier of keys on c, CURVE_NONE being RSA. */
+CK_RV algorithm_append(enum curve c, struct buf *out);
+bool algorithm_take(struct bytes *in, enum curve *ret);
+
+/* ---- ec.c: private scalars of NIST's curves ---- */
+
+/* d from 1 to n - 1; false when value, as long as a coordinate, is none. */
+bool nist_scalar(enum curve c, struct bytes value, BIGNUM *ret);
+CK_RV nist_random_scalar(enum curve c, BIGNUM *ret, BN_CTX *ctx);
+/* The point d * generator, curve_point_size(c) bytes. */
+CK_RV nist_public(enum curve c, const BIGNUM *d, uint8_t *ret, BN_CTX *ctx);
+/* The X coordinate of d * peer. CKR_DOMAIN_PARAMS_INVALID: peer is not on the curve. */
+CK_RV nist_shared(enum curve c, const BIGNUM *d, struct bytes peer, struct secret *ret_z,
+                  BN_CTX *ctx);
+/* r || s with a nonce from fresh random bytes, the digest and value, which belongs to d. */
+CK_RV nist_sign(enum curve c, const BIGNUM *d, struct bytes value, struct bytes digest,
+                uint8_t *ret, BN_CTX *ctx);
+
+/* ---- x25519.c, ed25519.c ---- */
+
+enum { X25519_SIZE = 32, ED25519_SIZE = 32 };
+
+void x25519(const uint8_t *scalar32, const uint8_t *u32, uint8_t *ret32);
+void x25519_public(const uint8_t *scalar32, uint8_t *ret32);
+CK_RV ed25519_public(const uint8_t *seed32, uint8_t *ret32);
+bool ed25519_on_curve(const uint8_t *public32);
+CK_RV ed25519_sign(const uint8_t *seed32, const uint8_t *public32, const struct soft_eddsa *form,
+                   struct bytes message, uint8_t *ret64);
+
+/* ---- private.c, private_rsa.c ---- */
+
+struct soft_private {
+    enum curve curve; /* CURVE_NONE: RSA */
+    struct soft_key *public_;
+    struct secret secret;              /* RSA: its numbers in a row; else the value */
+    struct bytes numbers[RSA_NUMBERS]; /* RSA: in secret */
+};
+
+/* From n, e, d and, unless they are zero, the others, which are made then. */
+CK_RV private_from_numbers(BIGNUM *const number[RSA_NUMBERS], BN_CTX *ctx,
+                           struct soft_private **ret);
+/* A random number below limit. */
+CK_RV random_below(const BIGNUM *limit, BIGNUM *ret, BN_CTX *ctx);
 
 /* ---- padding.c ---- */
 
@@ -129,7 +207,9 @@ enum {
     DER_UTC_TIME = 0x17,
     DER_GENERALIZED_TIME = 0x18,
     DER_SEQUENCE = 0x30,
-    DER_CONTEXT_0 = 0xA0
+    DER_CONTEXT_0 = 0xA0, /* constructed, as is the next */
+    DER_CONTEXT_1 = 0xA1,
+    DER_CONTEXT_1_BITS = 0x81 /* [1] IMPLICIT BIT STRING */
 };
 
 struct der {
@@ -141,6 +221,8 @@ bool der_take(struct bytes *in, uint8_t tag, struct der *ret);
 /* The tag in front of in, -1 when it is empty. */
 int der_next(struct bytes in);
 CK_RV der_append(struct buf *out, uint8_t tag, struct bytes content);
+/* A not negative INTEGER in its shortest form, without the octet that keeps it so. */
+bool der_take_unsigned(struct bytes *in, struct bytes *ret);
 /* INTEGER of a big-endian unsigned number. */
 CK_RV der_append_unsigned(struct buf *out, struct bytes number);
 

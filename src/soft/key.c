@@ -1,4 +1,5 @@
-/* Public keys as objects and as SubjectPublicKeyInfo (RFC 5280 4.1, RFC 3279 2.3.1, RFC 5480 2). */
+/* Public keys as objects and as SubjectPublicKeyInfo (RFC 5280 4.1, RFC 3279 2.3.1, RFC 5480 2, RFC
+ * 8410 3 and 4). */
 #include "internal.h"
 
 #include <stdlib.h>
@@ -30,55 +31,105 @@ static CK_RV append_number(struct buf *out, const BIGNUM *number)
     return der_append_unsigned(out, buf_bytes(&be));
 }
 
-/* RSAPublicKey, or ECPoint */
-static CK_RV append_key(const struct soft_key *k, struct buf *out)
+CK_RV soft_key_point(const struct soft_key *k, struct buf *ret)
 {
-    if (k->curve != CURVE_NONE) {
-        uint8_t *point;
-        size_t n = 1 + 2 * k->size;
-        TRY(buf_extend(out, n, &point));
-        return EC_POINT_point2oct(soft_state.group[k->curve], k->point,
-                                  POINT_CONVERSION_UNCOMPRESSED, point, n, NULL) == n
-                   ? CKR_OK
-                   : error_openssl("EC point");
-    }
+    KEEP_ERROR_QUEUE;
+    uint8_t *point;
+    size_t n = curve_point_size(k->curve);
+    if (k->curve == CURVE_NONE)
+        return CKR_KEY_TYPE_INCONSISTENT;
+    if (curve_is_25519(k->curve))
+        return buf_append(ret, k->raw, n);
+    TRY(buf_extend(ret, n, &point));
+    return EC_POINT_point2oct(soft_state.group[k->curve], k->point, POINT_CONVERSION_UNCOMPRESSED,
+                              point, n, NULL) == n
+               ? CKR_OK
+               : error_openssl("EC point");
+}
+
+CK_RV key_append(const struct soft_key *k, struct buf *out)
+{
+    if (k->curve != CURVE_NONE)
+        return soft_key_point(k, out);
     CLEANUP(buf_free) struct buf numbers = {0};
     TRY(append_number(&numbers, k->n));
     TRY(append_number(&numbers, k->e));
     return der_append(out, DER_SEQUENCE, buf_bytes(&numbers));
 }
 
+/* ---- AlgorithmIdentifier ---- */
+
+static struct bytes algorithm_oid(enum curve c)
+{
+    if (c == CURVE_NONE)
+        return BYTES_OF(oid_rsa);
+    return curve_is_25519(c) ? curve_oid(c) : BYTES_OF(oid_ec);
+}
+
+static struct bytes algorithm_parameters(enum curve c)
+{
+    if (c == CURVE_NONE)
+        return BYTES_OF(der_null);
+    return curve_is_25519(c) ? NO_BYTES : curve_oid(c);
+}
+
+CK_RV algorithm_append(enum curve c, struct buf *out)
+{
+    CLEANUP(buf_free) struct buf algorithm = {0};
+    TRY(buf_bytes_append(&algorithm, algorithm_oid(c)));
+    TRY(buf_bytes_append(&algorithm, algorithm_parameters(c)));
+    return der_append(out, DER_SEQUENCE, buf_bytes(&algorithm));
+}
+
+static bool algorithm_is(enum curve c, struct bytes oid, struct bytes parameters)
+{
+    if (!bytes_equal(oid, algorithm_oid(c)))
+        return false;
+    /* RFC 3279 wants NULL for RSA; some encoders leave it out */
+    if (c == CURVE_NONE)
+        return parameters.n == 0 || bytes_equal(parameters, BYTES_OF(der_null));
+    return curve_is_25519(c) ? parameters.n == 0 : curve_from_params(parameters) == c;
+}
+
+bool algorithm_take(struct bytes *in, enum curve *ret)
+{
+    struct der algorithm, oid;
+    if (!der_take(in, DER_SEQUENCE, &algorithm) || !der_take(&algorithm.content, DER_OID, &oid))
+        return false;
+    for (enum curve c = CURVE_NONE; c < CURVE_END; c++) {
+        if (algorithm_is(c, oid.whole, algorithm.content)) {
+            *ret = c;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- SubjectPublicKeyInfo ---- */
+
 CK_RV soft_key_spki(const struct soft_key *k, struct buf *ret)
 {
     KEEP_ERROR_QUEUE;
-    CLEANUP(buf_free) struct buf algorithm = {0};
     CLEANUP(buf_free) struct buf bits = {0};
     CLEANUP(buf_free) struct buf info = {0};
-    bool ec = k->curve != CURVE_NONE;
-    TRY(buf_bytes_append(&algorithm, ec ? BYTES_OF(oid_ec) : BYTES_OF(oid_rsa)));
-    TRY(buf_bytes_append(&algorithm, ec ? curve_oid(k->curve) : BYTES_OF(der_null)));
     TRY(buf_u8(&bits, 0)); /* no unused bits */
-    TRY(append_key(k, &bits));
-    TRY(der_append(&info, DER_SEQUENCE, buf_bytes(&algorithm)));
+    TRY(key_append(k, &bits));
+    TRY(algorithm_append(k->curve, &info));
     TRY(der_append(&info, DER_BIT_STRING, buf_bytes(&bits)));
     return der_append(ret, DER_SEQUENCE, buf_bytes(&info));
 }
 
-/* The AlgorithmIdentifier's OID and parameters, and the key without the count of unused bits. */
-static bool take_apart(struct bytes in, struct bytes *ret_oid, struct bytes *ret_parameters,
-                       struct bytes *ret_key)
+/* The key without the count of unused bits. */
+static bool take_apart(struct bytes in, enum curve *ret_curve, struct bytes *ret_key)
 {
-    struct der info, algorithm, oid, key;
+    struct der info, key;
     uint8_t unused;
     if (!der_take(&in, DER_SEQUENCE, &info) || in.n)
         return false;
     in = info.content;
-    if (!der_take(&in, DER_SEQUENCE, &algorithm) || !der_take(&in, DER_BIT_STRING, &key) || in.n ||
-        !bytes_take_u8(&key.content, &unused) || unused != 0 ||
-        !der_take(&algorithm.content, DER_OID, &oid))
+    if (!algorithm_take(&in, ret_curve) || !der_take(&in, DER_BIT_STRING, &key) || in.n ||
+        !bytes_take_u8(&key.content, &unused) || unused != 0)
         return false;
-    *ret_oid = oid.whole;
-    *ret_parameters = algorithm.content;
     *ret_key = key.content;
     return true;
 }
@@ -95,14 +146,11 @@ static bool take_number(struct bytes *in, struct bytes *ret)
     return true;
 }
 
-static CK_RV parse_rsa(struct bytes parameters, struct bytes key, struct buf *ret_modulus,
-                       struct buf *ret_exponent)
+static CK_RV parse_rsa(struct bytes key, struct buf *ret_modulus, struct buf *ret_exponent)
 {
     struct der sequence;
     struct bytes n, e;
-    /* RFC 3279 wants NULL; some encoders leave it out */
-    if ((parameters.n && !bytes_equal(parameters, BYTES_OF(der_null))) ||
-        !der_take(&key, DER_SEQUENCE, &sequence) || key.n || !take_number(&sequence.content, &n) ||
+    if (!der_take(&key, DER_SEQUENCE, &sequence) || key.n || !take_number(&sequence.content, &n) ||
         !take_number(&sequence.content, &e) || sequence.content.n)
         return CKR_ATTRIBUTE_VALUE_INVALID;
     TRY(buf_reserve(ret_modulus, n.n));
@@ -112,7 +160,7 @@ static CK_RV parse_rsa(struct bytes parameters, struct bytes key, struct buf *re
 
 static CK_RV parse_ec(enum curve c, struct bytes key, struct buf *ret_point)
 {
-    if (c == CURVE_NONE || key.n != 1 + 2 * curve_field_size(c) || key.p[0] != 0x04)
+    if (key.n != curve_point_size(c) || (!curve_is_25519(c) && key.p[0] != 0x04))
         return CKR_ATTRIBUTE_VALUE_INVALID;
     return buf_bytes_append(ret_point, key);
 }
@@ -120,18 +168,11 @@ static CK_RV parse_ec(enum curve c, struct bytes key, struct buf *ret_point)
 CK_RV soft_spki_parse(struct bytes spki, enum curve *ret_curve, struct buf *ret_point,
                       struct buf *ret_modulus, struct buf *ret_exponent)
 {
-    struct bytes oid, parameters, key;
-    if (!take_apart(spki, &oid, &parameters, &key))
+    struct bytes key;
+    enum curve c;
+    if (!take_apart(spki, &c, &key))
         return CKR_ATTRIBUTE_VALUE_INVALID;
-    enum curve c = CURVE_NONE;
-    if (bytes_equal(oid, BYTES_OF(oid_rsa))) {
-        TRY(parse_rsa(parameters, key, ret_modulus, ret_exponent));
-    } else if (bytes_equal(oid, BYTES_OF(oid_ec))) {
-        c = curve_from_params(parameters);
-        TRY(parse_ec(c, key, ret_point));
-    } else {
-        return CKR_ATTRIBUTE_VALUE_INVALID;
-    }
+    TRY(c == CURVE_NONE ? parse_rsa(key, ret_modulus, ret_exponent) : parse_ec(c, key, ret_point));
     *ret_curve = c;
     return CKR_OK;
 }

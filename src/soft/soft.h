@@ -56,6 +56,9 @@ CK_RV soft_hmac(enum hash h, struct bytes key, const struct bytes *parts, size_t
 /* CKR_KEY_SIZE_RANGE: more than 255 digests. */
 CK_RV soft_hkdf(enum hash h, struct bytes key, struct bytes salt, struct bytes info, uint8_t *ret,
                 size_t n);
+/* Its two halves (RFC 5869 2.2, 2.3). ret of the first holds hash_size(h) bytes. */
+CK_RV soft_hkdf_extract(enum hash h, struct bytes key, struct bytes salt, uint8_t *ret);
+CK_RV soft_hkdf_expand(enum hash h, struct bytes prk, struct bytes info, uint8_t *ret, size_t n);
 /* CKR_ARGUMENTS_BAD: no rounds. */
 CK_RV soft_pbkdf2(enum hash h, struct bytes password, struct bytes salt, uint32_t rounds,
                   uint8_t *ret, size_t n);
@@ -69,6 +72,27 @@ CK_RV soft_kdfe(enum hash h, struct bytes z, const char *label, struct bytes par
                 struct bytes party_v, uint32_t bits, uint8_t *ret);
 /* ANSI X9.63 (PKCS#11 CKD_SHA*_KDF): H(Z || counter from 1 || shared) … to n bytes. */
 CK_RV soft_x963_kdf(enum hash h, struct bytes z, struct bytes shared, uint8_t *ret, size_t n);
+
+/* SP800-108r1 4.1, counter mode with HMAC: a field is what goes into each call, in this order. */
+enum kdf_field_kind {
+    KDF_COUNTER, /* from 1; 8, 16, 24 or 32 bits; exactly once */
+    KDF_LENGTH,  /* bits asked for: 8 n, in 8 to 64 bits; at most once */
+    KDF_BYTES
+};
+struct kdf_field {
+    enum kdf_field_kind kind;
+    unsigned bits; /* of a counter or length, a multiple of 8 */
+    bool little_endian;
+    struct bytes bytes;
+};
+/* CKR_MECHANISM_PARAM_INVALID: fields other than these; CKR_KEY_SIZE_RANGE: n is too much for the
+ * counter or the length field. */
+CK_RV soft_sp800_108_counter(enum hash prf, struct bytes key, const struct kdf_field *fields,
+                             size_t n_fields, uint8_t *ret, size_t n);
+/* RFC 5246, 5: P_hash(secret, label || seed); the seed comes in parts (client's and server's
+ * random), four at most. CKR_ARGUMENTS_BAD: more. */
+CK_RV soft_tls12_prf(enum hash h, struct bytes secret, struct bytes label, const struct bytes *seed,
+                     size_t n_seed, uint8_t *ret, size_t n);
 
 /* ---- ciphers and random -------------------------------------------------------------------- */
 
@@ -86,28 +110,45 @@ CK_RV soft_random(uint8_t *ret, size_t n);
 
 /* ---- curves -------------------------------------------------------------------------------- */
 
-enum curve { CURVE_NONE, CURVE_P224, CURVE_P256, CURVE_P384, CURVE_P521, CURVE_COUNT };
+enum curve {
+    CURVE_NONE,
+    CURVE_P224,
+    CURVE_P256,
+    CURVE_P384,
+    CURVE_P521,
+    CURVE_COUNT, /* the curves above are NIST's, for ECDSA and ECDH; those below have their own ways
+                  */
+    CURVE_ED25519 = CURVE_COUNT,
+    CURVE_X25519,
+    CURVE_END
+};
 
-size_t curve_field_size(enum curve c); /* bytes of a coordinate: 28, 32, 48, 66 */
-size_t curve_bits(enum curve c);       /* 224, 256, 384, 521 */
+size_t curve_field_size(enum curve c); /* bytes of a coordinate: 28, 32, 48, 66, 32 */
+size_t curve_bits(enum curve c);       /* 224, 256, 384, 521, 255 */
 const char *curve_name(enum curve c);  /* "P-256" */
 struct bytes curve_oid(enum curve c);  /* CKA_EC_PARAMS: the DER of its OBJECT IDENTIFIER */
 /* From CKA_EC_PARAMS: namedCurve OID, or PrintableString with the curve's name ("secp256r1",
- * "P-256"; 3.0, 2.3.3). CURVE_NONE when it is none of ours or not well-formed. */
+ * "P-256"; 3.0, 2.3.3). CURVE_NONE when it is none of NIST's or not well-formed. */
 enum curve curve_from_params(struct bytes der);
+/* The same for CKK_EC_EDWARDS and CKK_EC_MONTGOMERY: CURVE_ED25519 (OID of RFC 8410, or
+ * "edwards25519"), CURVE_X25519 ("curve25519") or CURVE_NONE. */
+enum curve curve_from_params_25519(struct bytes der);
 
 /* ---- public keys --------------------------------------------------------------------------- */
 
-struct soft_key; /* an RSA or EC public key; immutable, may be shared between threads */
+struct soft_key; /* an RSA, EC, Ed25519 or X25519 public key; immutable, may be shared between
+                    threads */
 
 /* Big-endian unsigned integers. CKR_ATTRIBUTE_VALUE_INVALID: even, of less than 512 or more than
  * 16,384 bits, or with an exponent that is 1, not below the modulus or, beside a modulus of more
  * than 3,072 bits, longer than 64. */
 CK_RV soft_key_rsa(struct bytes modulus, struct bytes exponent, struct soft_key **ret);
-/* point: uncompressed (04 || X || Y) without DER wrapping. Off the curve, at infinity or of a wrong
- * length: CKR_ATTRIBUTE_VALUE_INVALID. */
+/* point: uncompressed (04 || X || Y) without DER wrapping; Ed25519 and X25519: the 32 bytes of RFC
+ * 8032 and 7748. Off the curve, at infinity or of a wrong length: CKR_ATTRIBUTE_VALUE_INVALID. */
 CK_RV soft_key_ec(enum curve c, struct bytes point, struct soft_key **ret);
 void soft_key_free(struct soft_key **k);
+/* Appends that point. CKR_KEY_TYPE_INCONSISTENT: an RSA key. */
+CK_RV soft_key_point(const struct soft_key *k, struct buf *ret);
 /* Appends the DER SubjectPublicKeyInfo (CKA_PUBLIC_KEY_INFO). */
 CK_RV soft_key_spki(const struct soft_key *k, struct buf *ret);
 /* The inverse: exactly one of (modulus, exponent) and (curve, point) is filled, *ret_curve being
@@ -116,14 +157,23 @@ CK_RV soft_spki_parse(struct bytes spki, enum curve *ret_curve, struct buf *ret_
                       struct buf *ret_modulus, struct buf *ret_exponent);
 
 /* Verification answers CKR_OK, CKR_SIGNATURE_INVALID, or CKR_SIGNATURE_LEN_RANGE when sig is not as
- * long as the modulus (RSA) or twice the order (EC). What could not have been signed answers as the
- * padding below would: CKR_DATA_LEN_RANGE, CKR_KEY_SIZE_RANGE. */
+ * long as the modulus (RSA) or twice the order (EC), CKR_KEY_TYPE_INCONSISTENT for another kind of
+ * curve. What could not have been signed answers as the padding below would: CKR_DATA_LEN_RANGE,
+ * CKR_KEY_SIZE_RANGE. */
 /* PKCS#1 v1.5 over `encoded`, the T of RFC 8017 9.2: a DigestInfo, or CKM_RSA_PKCS's data. */
 CK_RV soft_rsa_verify_pkcs1(const struct soft_key *k, struct bytes encoded, struct bytes sig);
 CK_RV soft_rsa_verify_pss(const struct soft_key *k, enum hash h, enum hash mgf, size_t salt,
                           struct bytes digest, struct bytes sig);
 /* r || s, each as long as the order; digest of 1 to 64 bytes (truncated as X9.62 says). */
 CK_RV soft_ecdsa_verify(const struct soft_key *k, struct bytes digest, struct bytes sig);
+/* CK_EDDSA_PARAMS: NULL is Ed25519, otherwise Ed25519ph with prehash, else Ed25519ctx (RFC 8032,
+ * 5.1). CKR_MECHANISM_PARAM_INVALID: a context of more than 255 bytes. */
+struct soft_eddsa {
+    bool prehash;
+    struct bytes context;
+};
+CK_RV soft_eddsa_verify(const struct soft_key *k, const struct soft_eddsa *form,
+                        struct bytes message, struct bytes sig);
 /* in^e mod n; in is padded on the left to the modulus' length; ret holds that length.
  * CKR_DATA_LEN_RANGE: longer than it; CKR_DATA_INVALID: not below n. */
 CK_RV soft_rsa_public(const struct soft_key *k, struct bytes in, uint8_t *ret);

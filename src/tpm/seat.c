@@ -252,10 +252,15 @@ static CK_RV proven_session(struct tpm *t, const struct tpm_parent *parent,
     return prove(t, ret, NULL, seat);
 }
 
+static bool session_stays(const struct tpm *t)
+{
+    return !t->managed && !t->config->password_session;
+}
+
 /* The session that read the secret serves for the keys: one StartAuthSession less. */
 static void keep_session(struct tpm *t, struct session *s)
 {
-    if (t->managed || t->config->password_session) {
+    if (!session_stays(t)) {
         if (s->handle)
             session_end(t, s);
         return;
@@ -273,7 +278,7 @@ static CK_RV open_nv(struct tpm *t, const struct tpm_parent *parent, const struc
     CLEANUP(session_wipe) struct session s = {0};
     CK_RV rv = proven_session(t, parent, seat, &s);
     if (rv == CKR_OK) {
-        s.keep = !t->managed;
+        s.keep = session_stays(t);
         rv = nv_read(t, &s, seat->nv, seat->name, auth, ret);
     }
     if (rv == CKR_OK)
@@ -323,7 +328,7 @@ static CK_RV unseal(struct tpm *t, const struct tpm_parent *parent, struct sessi
     c.handle[0] = (struct cmd_handle){handle, BYTES(name, name_n)};
     c.auth[0] = (struct cmd_auth){.session = s, .value = auth};
     c.encrypt_out = s;
-    s->keep = !t->managed;
+    s->keep = session_stays(t);
     TRY(cmd_exec(t, &c, ERROR_TPM_LOGIN));
     struct bytes secret = cmd_get_2b(&c);
     if (c.bad || secret.n != TPM_SECRET)

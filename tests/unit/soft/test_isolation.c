@@ -3,7 +3,9 @@
 #define OPENSSL_SUPPRESS_DEPRECATED /* ENGINE */
 #include "soft_test.h"
 
+#include <soft/aes.h>
 #include <soft/internal.h>
+#include <soft/private.h>
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -36,6 +38,10 @@ static void use_digests(void)
         assert_ok(soft_kdfa(h, part, "L", part, part, 256, out));
         assert_ok(soft_kdfe(h, part, "L", part, part, 256, out));
         assert_ok(soft_x963_kdf(h, part, part, out, 100));
+        assert_ok(soft_hkdf_extract(h, part, part, out));
+        assert_ok(soft_hkdf_expand(h, part, part, out, 100));
+        assert_ok(soft_tls12_prf(h, part, part, &part, 1, out, 100));
+        assert_ok(soft_sp800_108_counter(h, part, &(struct kdf_field){.bits = 8}, 1, out, 100));
     }
     assert_int_not_equal(soft_hash(HASH_NONE, &part, 1, out), CKR_OK);
     assert_int_not_equal(soft_hmac(HASH_NONE, part, &part, 1, out), CKR_OK);
@@ -52,6 +58,19 @@ static void use_ciphers(void)
     assert_ok(soft_gcm_seal(key, BYTES("aad", 3), BYTES_OF(data), &sealed));
     assert_ok(soft_gcm_open(key, BYTES("aad", 3), buf_bytes(&sealed), &opened));
     assert_int_not_equal(soft_gcm_open(key, NO_BYTES, buf_bytes(&sealed), &opened), CKR_OK);
+}
+
+static void use_aes(void)
+{
+    uint8_t key[32] = {1}, iv[16] = {2}, data[32] = {3};
+    for (enum aes_mode m = AES_ECB; m < AES_MODES; m++) {
+        for (size_t n = 16; n <= 32; n += 8) {
+            assert_ok(soft_aes(m, true, BYTES(key, n), iv, data, data, 32));
+            assert_ok(soft_aes(m, false, BYTES(key, n), iv, data, data, 32));
+        }
+    }
+    assert_int_not_equal(soft_aes(AES_CBC, true, BYTES(key, 17), iv, data, data, 32), CKR_OK);
+    soft_ghash(key, iv, data, 32);
 }
 
 static void use_rsa(void)
@@ -130,15 +149,69 @@ static void use_certificate(void)
     assert_int_not_equal(soft_certificate_parse(BYTES("0\0", 2), &c), CKR_OK);
 }
 
+static void use_pkcs8(const struct soft_private *k)
+{
+    CLEANUP(secret_free) struct secret der = {0};
+    CLEANUP(soft_private_free) struct soft_private *again = NULL;
+    struct soft_private *bad = NULL;
+    assert_ok(soft_private_to_pkcs8(k, &der));
+    assert_ok(soft_private_from_pkcs8(secret_bytes(&der), &again));
+    assert_int_not_equal(soft_private_from_pkcs8(BYTES(der.p, der.n - 1), &bad), CKR_OK);
+}
+
+static void use_private_rsa(void)
+{
+    uint8_t out[128];
+    struct bytes number[RSA_NUMBERS] = {{0}};
+    CLEANUP(soft_private_free) struct soft_private *k = NULL;
+    CLEANUP(soft_private_free) struct soft_private *again = NULL;
+    struct soft_private *bad = NULL;
+    assert_ok(soft_private_generate_rsa(1024, BYTES("\1\0\1", 3), &k));
+    assert_ok(soft_private_rsa(k, BYTES("in", 2), out));
+    use_pkcs8(k);
+    for (int i = RSA_N; i <= RSA_D; i++)
+        number[i] = soft_private_number(k, (enum rsa_number)i);
+    assert_ok(soft_private_from_rsa(number, &again)); /* finds the primes */
+    number[RSA_D] = number[RSA_E];
+    assert_int_not_equal(soft_private_from_rsa(number, &bad), CKR_OK);
+}
+
+static void use_private(enum curve c)
+{
+    uint8_t sig[132];
+    CLEANUP(soft_private_free) struct soft_private *k = NULL;
+    CLEANUP(buf_free) struct buf point = {0};
+    CLEANUP(secret_free) struct secret z = {0};
+    struct bytes text = BYTES("text", 4);
+    assert_ok(soft_private_generate(c, &k));
+    use_pkcs8(k);
+    assert_ok(soft_key_point(soft_private_public(k), &point));
+    if (c == CURVE_ED25519) {
+        assert_ok(soft_private_eddsa(k, &(struct soft_eddsa){true, text}, text, sig));
+        assert_ok(soft_private_eddsa(k, NULL, text, sig));
+        assert_ok(soft_eddsa_verify(soft_private_public(k), NULL, text, BYTES(sig, 64)));
+        return;
+    }
+    assert_ok(soft_private_ecdh(k, buf_bytes(&point), &z));
+    struct secret none = {0};
+    assert_int_not_equal(soft_private_ecdh(k, BYTES(point.p, point.n - 1), &none), CKR_OK);
+    if (c != CURVE_X25519)
+        assert_ok(soft_private_ecdsa(k, text, sig));
+}
+
 static void use_everything(void)
 {
     use_digests();
     use_ciphers();
+    use_aes();
     use_rsa();
     use_ec();
     for (enum curve c = CURVE_P224; c < CURVE_COUNT; c++)
         use_curve(c);
     use_certificate();
+    use_private_rsa();
+    for (enum curve c = CURVE_P224; c < CURVE_END; c++)
+        use_private(c);
 }
 
 /* ---- witnesses ---- */
@@ -162,8 +235,10 @@ static int witness_digests(ENGINE *e, const EVP_MD **ret, const int **ret_nids, 
 
 static int witness_ciphers(ENGINE *e, const EVP_CIPHER **ret, const int **ret_nids, int nid)
 {
-    static const int nids[] = {NID_aes_128_cfb128, NID_aes_256_gcm, NID_aes_256_ctr,
-                               NID_aes_128_ecb, NID_aes_256_ecb};
+    static const int nids[] = {NID_aes_128_cfb128, NID_aes_256_gcm,   NID_aes_256_ctr,
+                               NID_aes_128_ecb,    NID_aes_192_ecb,   NID_aes_256_ecb,
+                               NID_aes_128_cbc,    NID_aes_192_cbc,   NID_aes_256_cbc,
+                               NID_aes_128_cfb8,   NID_aes_128_ofb128};
     (void)e;
     (void)nid;
     if (!ret) {
@@ -177,7 +252,7 @@ static int witness_ciphers(ENGINE *e, const EVP_CIPHER **ret, const int **ret_ni
 
 static int witness_pkeys(ENGINE *e, EVP_PKEY_METHOD **ret, const int **ret_nids, int nid)
 {
-    static const int nids[] = {EVP_PKEY_RSA, EVP_PKEY_EC};
+    static const int nids[] = {EVP_PKEY_RSA, EVP_PKEY_EC, EVP_PKEY_ED25519, EVP_PKEY_X25519};
     (void)e;
     (void)nid;
     if (!ret) {

@@ -2,12 +2,33 @@
 #include "soft_test.h"
 
 #include <pthread.h>
+#include <soft/aes.h>
+#include <soft/private.h>
 
 enum { THREADS = 8, ROUNDS = 200 };
 
 static struct soft_key *rsa, *ec;
+static struct soft_private *private_rsa, *private_ec, *private_ed, *private_x;
 static const uint8_t seed[48] = {1}, digest[32] = {2};
 static uint8_t point[65], sig[64], modulus[256], mac[32], rsa_out[256];
+
+/* The software private keys: signatures that verify. */
+static CK_RV use_private_keys(void)
+{
+    uint8_t out[256], back[256];
+    CLEANUP(buf_free) struct buf x_point = {0};
+    CLEANUP(secret_free) struct secret z = {0};
+    TRY(soft_private_rsa(private_rsa, BYTES_OF(digest), out));
+    TRY(soft_rsa_public(soft_private_public(private_rsa), BYTES(out, 128), back));
+    if (memcmp(back + 96, digest, sizeof(digest)) != 0)
+        return CKR_GENERAL_ERROR;
+    TRY(soft_private_ecdsa(private_ec, BYTES_OF(digest), out));
+    TRY(soft_ecdsa_verify(soft_private_public(private_ec), BYTES_OF(digest), BYTES(out, 96)));
+    TRY(soft_private_eddsa(private_ed, NULL, BYTES_OF(digest), out));
+    TRY(soft_eddsa_verify(soft_private_public(private_ed), NULL, BYTES_OF(digest), BYTES(out, 64)));
+    TRY(soft_key_point(soft_private_public(private_x), &x_point));
+    return soft_private_ecdh(private_x, buf_bytes(&x_point), &z);
+}
 
 static CK_RV one_round(uint32_t number)
 {
@@ -31,6 +52,8 @@ static CK_RV one_round(uint32_t number)
         TRY(soft_p256_sign_with_seed(BYTES_OF(seed), BYTES_OF(digest), out));
         TRY(soft_ecdsa_verify(ec, BYTES_OF(digest), BYTES(out, 64)));
         TRY(soft_ecdh_ephemeral(CURVE_P256, BYTES_OF(point), &own, &z));
+        TRY(soft_aes(AES_CBC, true, BYTES_OF(key), out, out, out, 64));
+        TRY(use_private_keys());
     }
     return CKR_OK;
 }
@@ -55,6 +78,10 @@ static void threads_share_keys(void **state)
     assert_ok(soft_p256_sign_with_seed(BYTES_OF(seed), BYTES_OF(digest), sig));
     assert_ok(soft_hmac(HASH_SHA256, BYTES_OF(digest), &part, 1, mac));
     assert_ok(soft_rsa_public(rsa, BYTES_OF(digest), rsa_out));
+    assert_ok(soft_private_generate_rsa(1024, BYTES("\1\0\1", 3), &private_rsa));
+    assert_ok(soft_private_generate(CURVE_P384, &private_ec));
+    assert_ok(soft_private_generate(CURVE_ED25519, &private_ed));
+    assert_ok(soft_private_generate(CURVE_X25519, &private_x));
     for (int i = 0; i < THREADS; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, run, &rsa), 0);
     for (int i = 0; i < THREADS; i++) {
@@ -64,6 +91,10 @@ static void threads_share_keys(void **state)
     }
     soft_key_free(&rsa);
     soft_key_free(&ec);
+    soft_private_free(&private_rsa);
+    soft_private_free(&private_ec);
+    soft_private_free(&private_ed);
+    soft_private_free(&private_x);
 }
 
 int main(void)

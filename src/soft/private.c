@@ -1,0 +1,160 @@
+/* Software private keys: EC, Ed25519 and X25519, and what all kinds have in common. */
+#include "private.h"
+#include "internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void soft_private_free(struct soft_private **k)
+{
+    if (!*k)
+        return;
+    soft_key_free(&(*k)->public_);
+    secret_free(&(*k)->secret);
+    free(*k);
+    *k = NULL;
+}
+
+enum curve soft_private_curve(const struct soft_private *k)
+{
+    return k->curve;
+}
+
+const struct soft_key *soft_private_public(const struct soft_private *k)
+{
+    return k->public_;
+}
+
+struct bytes soft_private_number(const struct soft_private *k, enum rsa_number which)
+{
+    return k->numbers[which];
+}
+
+struct bytes soft_private_value(const struct soft_private *k)
+{
+    return k->curve == CURVE_NONE ? NO_BYTES : secret_bytes(&k->secret);
+}
+
+/* ---- making ---- */
+
+static CK_RV public_point(enum curve c, struct bytes value, uint8_t *ret)
+{
+    CLEANUP(free_bn_ctx) BN_CTX *ctx = bn_ctx_new();
+    BIGNUM *d = ctx ? bn_secret(ctx) : NULL;
+    if (!d)
+        return CKR_HOST_MEMORY;
+    return nist_scalar(c, value, d) ? nist_public(c, d, ret, ctx) : CKR_ATTRIBUTE_VALUE_INVALID;
+}
+
+/* Takes over value, which is as long as a coordinate. */
+static CK_RV from_secret(enum curve c, struct secret *value, struct soft_private **ret)
+{
+    enum { POINT_MAX = 133 };
+    uint8_t point[POINT_MAX];
+    CLEANUP(soft_private_free) struct soft_private *k = calloc(1, sizeof(*k));
+    if (!k)
+        return CKR_HOST_MEMORY;
+    k->curve = c;
+    if (c == CURVE_X25519)
+        x25519_public(value->p, point);
+    else
+        TRY(c == CURVE_ED25519 ? ed25519_public(value->p, point)
+                               : public_point(c, secret_bytes(value), point));
+    TRY(soft_key_ec(c, BYTES(point, curve_point_size(c)), &k->public_));
+    k->secret = *value;
+    *value = (struct secret){0};
+    *ret = k;
+    k = NULL;
+    return CKR_OK;
+}
+
+CK_RV soft_private_from_value(enum curve c, struct bytes value, struct soft_private **ret)
+{
+    KEEP_ERROR_QUEUE;
+    size_t n = curve_field_size(c);
+    while (!curve_is_25519(c) && value.n && value.p[0] == 0)
+        value = BYTES(value.p + 1, value.n - 1);
+    if (c == CURVE_NONE || value.n > n || value.n == 0 || (curve_is_25519(c) && value.n != n))
+        return CKR_ATTRIBUTE_VALUE_INVALID;
+    CLEANUP(secret_free) struct secret padded = {0};
+    TRY(secret_new(&padded, n));
+    memcpy(padded.p + n - value.n, value.p, value.n);
+    return from_secret(c, &padded, ret);
+}
+
+static CK_RV random_value(enum curve c, struct secret *ret)
+{
+    if (curve_is_25519(c))
+        return soft_random(ret->p, ret->n);
+    CLEANUP(free_bn_ctx) BN_CTX *ctx = bn_ctx_new();
+    BIGNUM *d = ctx ? bn_secret(ctx) : NULL;
+    if (!d)
+        return CKR_HOST_MEMORY;
+    TRY(nist_random_scalar(c, d, ctx));
+    return BN_bn2binpad(d, ret->p, (int)ret->n) < 0 ? error_openssl("EC private key") : CKR_OK;
+}
+
+CK_RV soft_private_generate(enum curve c, struct soft_private **ret)
+{
+    KEEP_ERROR_QUEUE;
+    if (c == CURVE_NONE)
+        return error_log(CKR_ARGUMENTS_BAD, "a key pair on no curve");
+    CLEANUP(secret_free) struct secret value = {0};
+    TRY(secret_new(&value, curve_field_size(c)));
+    TRY(random_value(c, &value));
+    return from_secret(c, &value, ret);
+}
+
+/* ---- use ---- */
+
+CK_RV soft_private_ecdsa(const struct soft_private *k, struct bytes digest, uint8_t *ret)
+{
+    KEEP_ERROR_QUEUE;
+    if (k->curve == CURVE_NONE || curve_is_25519(k->curve))
+        return CKR_KEY_TYPE_INCONSISTENT;
+    if (digest.n == 0 || digest.n > HASH_MAX)
+        return CKR_DATA_LEN_RANGE;
+    CLEANUP(free_bn_ctx) BN_CTX *ctx = bn_ctx_new();
+    BIGNUM *d = ctx ? bn_secret(ctx) : NULL;
+    if (!d || !nist_scalar(k->curve, secret_bytes(&k->secret), d))
+        return CKR_HOST_MEMORY;
+    return nist_sign(k->curve, d, secret_bytes(&k->secret), digest, ret, ctx);
+}
+
+/* RFC 7748, 6.1: zeros come of a peer's point of small order; such a secret is no secret. */
+static CK_RV x25519_shared(const struct soft_private *k, struct bytes peer, struct secret *ret_z)
+{
+    static const uint8_t zero[X25519_SIZE];
+    if (peer.n != X25519_SIZE)
+        return CKR_DOMAIN_PARAMS_INVALID;
+    CLEANUP(secret_free) struct secret z = {0};
+    TRY(secret_new(&z, X25519_SIZE));
+    x25519(k->secret.p, peer.p, z.p);
+    if (secret_equal(secret_bytes(&z), BYTES_OF(zero)))
+        return CKR_DOMAIN_PARAMS_INVALID;
+    *ret_z = z;
+    z = (struct secret){0};
+    return CKR_OK;
+}
+
+CK_RV soft_private_ecdh(const struct soft_private *k, struct bytes peer, struct secret *ret_z)
+{
+    KEEP_ERROR_QUEUE;
+    if (k->curve == CURVE_NONE || k->curve == CURVE_ED25519)
+        return CKR_KEY_TYPE_INCONSISTENT;
+    if (k->curve == CURVE_X25519)
+        return x25519_shared(k, peer, ret_z);
+    CLEANUP(free_bn_ctx) BN_CTX *ctx = bn_ctx_new();
+    BIGNUM *d = ctx ? bn_secret(ctx) : NULL;
+    if (!d || !nist_scalar(k->curve, secret_bytes(&k->secret), d))
+        return CKR_HOST_MEMORY;
+    return nist_shared(k->curve, d, peer, ret_z, ctx);
+}
+
+CK_RV soft_private_eddsa(const struct soft_private *k, const struct soft_eddsa *form,
+                         struct bytes message, uint8_t *ret64)
+{
+    if (k->curve != CURVE_ED25519)
+        return CKR_KEY_TYPE_INCONSISTENT;
+    return ed25519_sign(k->secret.p, k->public_->raw, form, message, ret64);
+}
