@@ -161,7 +161,7 @@ ENTRY(C_SessionCancel, (CK_SESSION_HANDLE session, CK_FLAGS flags), (session, fl
 static CK_RV C_SeedRandom_(CK_SESSION_HANDLE session, unsigned char *seed, CK_ULONG n)
 {
     SESSION(s, session);
-    return entry_readable(seed, n) ? CKR_RANDOM_SEED_NOT_SUPPORTED : CKR_ARGUMENTS_BAD;
+    return entry_readable(seed, n) ? session_seed_random(s, BYTES(seed, n)) : CKR_ARGUMENTS_BAD;
 }
 ENTRY(C_SeedRandom, (CK_SESSION_HANDLE session, unsigned char *seed, CK_ULONG n),
       (session, seed, n))

@@ -14,6 +14,27 @@ ENTRY(C_CreateObject,
       (CK_SESSION_HANDLE session, CK_ATTRIBUTE *template, CK_ULONG n, CK_OBJECT_HANDLE *object),
       (session, template, n, object))
 
+static CK_RV C_CopyObject_(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object,
+                           CK_ATTRIBUTE *template, CK_ULONG n, CK_OBJECT_HANDLE *copy)
+{
+    SESSION(s, session);
+    if (!entry_template(template, n) || !copy)
+        return CKR_ARGUMENTS_BAD;
+    return session_copy_object(s, object, template, n, copy);
+}
+ENTRY(C_CopyObject,
+      (CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *template, CK_ULONG n,
+       CK_OBJECT_HANDLE *copy),
+      (session, object, template, n, copy))
+
+static CK_RV C_GetObjectSize_(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ULONG *size)
+{
+    SESSION(s, session);
+    return size ? session_object_size(s, object, size) : CKR_ARGUMENTS_BAD;
+}
+ENTRY(C_GetObjectSize, (CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, CK_ULONG *size),
+      (session, object, size))
+
 static CK_RV C_DestroyObject_(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object)
 {
     SESSION(s, session);

@@ -130,6 +130,7 @@ enum {
     N10_SO_ONLY = 128,
     N11_STICKY_TRUE = 256,
     N12_STICKY_FALSE = 512,
+    AT_COPY = 1024, /* 4.4: may be changed in the process of copying */
     SET_BY_TOKEN = N2_CREATE_NEVER | N4_GENERATE_NEVER | N6_UNWRAP_NEVER,
 };
 
@@ -147,12 +148,12 @@ struct rule {
 static const struct rule rules[] = {
     /* 4.4 storage objects */
     {CKA_CLASS,               ULONG, ALL,  N1_CREATE_MUST, NONE},
-    {CKA_TOKEN,               BOOL,  ALL,  0, FALSE_},
-    {CKA_PRIVATE,             BOOL,  DATA | CERT | PUBLIC, 0, FALSE_},
-    {CKA_PRIVATE,             BOOL,  PRIVATE | SECRET, 0, TRUE_},
-    {CKA_MODIFIABLE,          BOOL,  ALL,  0, TRUE_},
+    {CKA_TOKEN,               BOOL,  ALL,  AT_COPY, FALSE_},
+    {CKA_PRIVATE,             BOOL,  DATA | CERT | PUBLIC, AT_COPY, FALSE_},
+    {CKA_PRIVATE,             BOOL,  PRIVATE | SECRET, AT_COPY, TRUE_},
+    {CKA_MODIFIABLE,          BOOL,  ALL,  AT_COPY, TRUE_},
     {CKA_COPYABLE,            BOOL,  ALL,  N12_STICKY_FALSE, TRUE_},
-    {CKA_DESTROYABLE,         BOOL,  ALL,  0, TRUE_},
+    {CKA_DESTROYABLE,         BOOL,  ALL,  AT_COPY, TRUE_},
     {CKA_LABEL,               BIN,   ALL,  N8_MODIFIABLE, EMPTY},
     {CKA_UNIQUE_ID,           BIN,   ALL,  SET_BY_TOKEN, NONE},
     /* 4.5 data objects */
@@ -443,7 +444,8 @@ CK_RV attrs_new(enum attr_event event, CK_OBJECT_CLASS cls, CK_KEY_TYPE key_type
     return CKR_OK;
 }
 
-static CK_RV change_one(const struct attrs *old, const CK_ATTRIBUTE *in, bool so, struct attrs *a)
+static CK_RV change_one(const struct attrs *old, const CK_ATTRIBUTE *in, bool so, unsigned allowed,
+                        struct attrs *a)
 {
     const struct rule *r = rule_for(place_of(old), in->type);
     if (!r)
@@ -452,7 +454,7 @@ static CK_RV change_one(const struct attrs *old, const CK_ATTRIBUTE *in, bool so
         return refuse(CKR_ATTRIBUTE_VALUE_INVALID, in->type, "the value has not the form it needs");
     struct bytes value = BYTES(in->pValue, in->ulValueLen);
     bool to_true = r->kind == BOOL && value.p[0] == CK_TRUE;
-    if (!(r->notes & (N8_MODIFIABLE | N12_STICKY_FALSE)))
+    if (!(r->notes & allowed))
         return refuse(CKR_ATTRIBUTE_READ_ONLY, in->type, "it cannot be changed");
     if ((r->notes & N11_STICKY_TRUE) && attrs_true(old, in->type) && !to_true)
         return refuse(CKR_ATTRIBUTE_READ_ONLY, in->type, "once true it stays true");
@@ -463,14 +465,14 @@ static CK_RV change_one(const struct attrs *old, const CK_ATTRIBUTE *in, bool so
     return attrs_set(a, in->type, value);
 }
 
-CK_RV attrs_changed(const struct attrs *old, const CK_ATTRIBUTE *template, CK_ULONG n, bool so,
-                    struct attrs *ret)
+static CK_RV changed(const struct attrs *old, const CK_ATTRIBUTE *template, CK_ULONG n, bool so,
+                     unsigned allowed, struct attrs *ret)
 {
     struct attrs a = {0};
     TRY(attrs_copy(old, &a));
     CK_RV rv = CKR_OK;
     for (CK_ULONG i = 0; rv == CKR_OK && i < n; i++)
-        rv = change_one(old, &template[i], so, &a);
+        rv = change_one(old, &template[i], so, allowed, &a);
     if (rv == CKR_OK)
         rv = dates_in_order(&a);
     if (rv != CKR_OK) {
@@ -479,6 +481,18 @@ CK_RV attrs_changed(const struct attrs *old, const CK_ATTRIBUTE *template, CK_UL
     }
     *ret = a;
     return CKR_OK;
+}
+
+CK_RV attrs_changed(const struct attrs *old, const CK_ATTRIBUTE *template, CK_ULONG n, bool so,
+                    struct attrs *ret)
+{
+    return changed(old, template, n, so, N8_MODIFIABLE | N12_STICKY_FALSE, ret);
+}
+
+CK_RV attrs_copied(const struct attrs *old, const CK_ATTRIBUTE *template, CK_ULONG n, bool so,
+                   struct attrs *ret)
+{
+    return changed(old, template, n, so, N8_MODIFIABLE | N12_STICKY_FALSE | AT_COPY, ret);
 }
 
 bool attrs_known(const struct attrs *a, CK_ATTRIBUTE_TYPE type)

@@ -50,6 +50,10 @@ CK_RV attrs_new(enum attr_event event, CK_OBJECT_CLASS cls, CK_KEY_TYPE key_type
 /* old with the template's changes (C_SetAttributeValue, 2.40, 4.1.2). */
 CK_RV attrs_changed(const struct attrs *old, const CK_ATTRIBUTE *template, CK_ULONG n, bool so,
                     struct attrs *ret);
+/* old with a copy's changes (C_CopyObject, 2.40, 4.1.3): what may be modified, and CKA_TOKEN,
+ * CKA_PRIVATE, CKA_MODIFIABLE, CKA_DESTROYABLE. */
+CK_RV attrs_copied(const struct attrs *old, const CK_ATTRIBUTE *template, CK_ULONG n, bool so,
+                   struct attrs *ret);
 /* May the attribute of this object be told? (footnote 7) */
 bool attrs_revealable(const struct attrs *a, CK_ATTRIBUTE_TYPE type);
 /* Is it an attribute that objects of this class and key type have? */

@@ -148,7 +148,8 @@ static CK_RV get_one(const struct object *o, CK_ATTRIBUTE *a)
         a->ulValueLen = CK_UNAVAILABLE_INFORMATION;
         return CKR_ATTRIBUTE_SENSITIVE;
     }
-    if (!attrs_find(&o->attrs, a->type) && !(a->type == CKA_VALUE && o->value.n)) {
+    if (!attrs_known(&o->attrs, a->type) ||
+        (!attrs_find(&o->attrs, a->type) && !(a->type == CKA_VALUE && o->value.n))) {
         a->ulValueLen = CK_UNAVAILABLE_INFORMATION;
         return CKR_ATTRIBUTE_TYPE_INVALID;
     }
@@ -215,4 +216,58 @@ CK_RV session_set_attributes(struct session *s, CK_OBJECT_HANDLE handle,
     TRY(attrs_changed(&old->attrs, template, n, s->token->login == LOGIN_SO, &fresh->attrs));
     TRY(same_key(old, fresh));
     return object_replace(s, old, fresh);
+}
+
+/* ---- copying and size ---------------------------------------------------------------------- */
+
+/* The copy of a TPM key is the same key with the same authorization, which follows from the first
+ * one's id: it is remembered, for the copy has an id of its own. */
+static CK_RV remember_origin(const struct object *old, struct object *o)
+{
+    if (!old->priv.n || attrs_find(&o->attrs, ATTR_AUTH_ORIGIN))
+        return CKR_OK;
+    return attrs_set(&o->attrs, ATTR_AUTH_ORIGIN, BYTES_OF(old->uid));
+}
+
+/* A key's bytes do not become less private by copying, and one whose authorization is the session's
+ * alone cannot outlive it. */
+static CK_RV check_copy(const struct object *old, const struct object *o)
+{
+    bool secret = old->priv.n || old->value.n, stored = attrs_true(&o->attrs, CKA_TOKEN);
+    if (secret && old->private_ && !o->private_)
+        return CKR_TEMPLATE_INCONSISTENT;
+    return stored && (old->own_auth.p || old->value.p) ? CKR_TEMPLATE_INCONSISTENT : CKR_OK;
+}
+
+CK_RV session_copy_object(struct session *s, CK_OBJECT_HANDLE handle, const CK_ATTRIBUTE *template,
+                          CK_ULONG n, CK_OBJECT_HANDLE *ret)
+{
+    CLEANUP(object_unref) struct object *old = NULL, *o = NULL;
+    TOKEN_READ(s->token);
+    TRY(object_get(s, handle, &old));
+    if (!attrs_true(&old->attrs, CKA_COPYABLE))
+        return CKR_ACTION_PROHIBITED;
+    if (old->row && old->priv.n && !old->private_ && !old->sealed_with_login)
+        return CKR_USER_NOT_LOGGED_IN; /* a forged row must not get a MAC */
+    TRY(object_new(&o));
+    TRY(attrs_copied(&old->attrs, template, n, s->token->login == LOGIN_SO, &o->attrs));
+    TRY(same_key(old, o));
+    TRY(remember_origin(old, o));
+    TRY(object_finish(o));
+    TRY(check_copy(old, o));
+    TRY(access_write(s, attrs_true(&o->attrs, CKA_TOKEN), o->private_));
+    TRY(objects_publish(s, &o, 1));
+    *ret = o->handle;
+    return CKR_OK;
+}
+
+CK_RV session_object_size(struct session *s, CK_OBJECT_HANDLE handle, CK_ULONG *ret)
+{
+    CLEANUP(object_unref) struct object *o = NULL;
+    CLEANUP(buf_free) struct buf packed = {0};
+    TOKEN_READ(s->token);
+    TRY(object_get(s, handle, &o));
+    TRY(attrs_pack(&o->attrs, &packed));
+    *ret = (CK_ULONG)(packed.n + o->pub.n + o->priv.n + o->value.n);
+    return CKR_OK;
 }

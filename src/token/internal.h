@@ -12,6 +12,9 @@
 #include "attr.h"
 #include "token.h"
 
+/* Not an attribute that anybody is told: the id that a copied key's authorization follows from. */
+#define ATTR_AUTH_ORIGIN (CKA_VENDOR_DEFINED | 0x4C4B0001UL)
+
 enum { PIN_MIN = 4, PIN_MAX = 255 };
 
 /* ---- objects ------------------------------------------------------------------------------- */

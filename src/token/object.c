@@ -457,6 +457,12 @@ CK_RV object_finish(struct object *o)
     return attrs_set(&o->attrs, CKA_UNIQUE_ID, BYTES(hex, 32));
 }
 
+static struct bytes auth_origin(const struct object *o)
+{
+    struct bytes origin = attrs_bytes(&o->attrs, ATTR_AUTH_ORIGIN);
+    return origin.n ? origin : BYTES_OF(o->uid);
+}
+
 CK_RV object_tpm_key(struct token *t, const struct object *o, struct secret *auth,
                      struct tpm_key *ret)
 {
@@ -475,7 +481,7 @@ CK_RV object_tpm_key(struct token *t, const struct object *o, struct secret *aut
     else if (t->login != LOGIN_USER)
         return CKR_USER_NOT_LOGGED_IN;
     else
-        TRY(soft_hkdf(HASH_SHA256, secret_bytes(&t->keys.s), BYTES_OF(o->uid), BYTES_STR(info),
+        TRY(soft_hkdf(HASH_SHA256, secret_bytes(&t->keys.s), auth_origin(o), BYTES_STR(info),
                       auth->p, auth->n));
     *ret = (struct tpm_key){
         .parent = {o->parent, buf_bytes(&o->parent_name), buf_bytes(&t->row.parent_public)},

@@ -222,6 +222,14 @@ CK_RV session_info(struct session *s, CK_SESSION_INFO *ret)
     return CKR_OK;
 }
 
+CK_RV session_seed_random(struct session *s, struct bytes seed)
+{
+    uint8_t
+        hash[HASH_MAX]; /* TPM2_StirRandom takes 128 bytes; a hash of the seed holds what it has */
+    TRY(soft_hash(HASH_SHA512, &seed, 1, hash));
+    return tpm_stir(s->token->lib->tpm, BYTES(hash, 64));
+}
+
 /* The TPM's part covers the first bytes; OpenSSL's generator covers all, so a request of any size
  * is one TPM command. */
 CK_RV session_random(struct session *s, CK_BYTE *ret, CK_ULONG n)

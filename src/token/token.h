@@ -55,12 +55,17 @@ CK_RV session_logout(struct session *s);
 CK_RV session_init_pin(struct session *s, struct bytes pin);
 CK_RV session_set_pin(struct session *s, struct bytes old_pin, struct bytes new_pin);
 CK_RV session_cancel(struct session *s, CK_FLAGS flags);
+CK_RV session_seed_random(struct session *s, struct bytes seed);
 CK_RV session_random(struct session *s, CK_BYTE *ret, CK_ULONG n);
 
 /* ---- objects ------------------------------------------------------------------------------- */
 
 CK_RV session_create_object(struct session *s, const CK_ATTRIBUTE *template, CK_ULONG n,
                             CK_OBJECT_HANDLE *ret);
+CK_RV session_copy_object(struct session *s, CK_OBJECT_HANDLE object, const CK_ATTRIBUTE *template,
+                          CK_ULONG n, CK_OBJECT_HANDLE *ret);
+/* What it takes in the store, in bytes. */
+CK_RV session_object_size(struct session *s, CK_OBJECT_HANDLE object, CK_ULONG *ret);
 CK_RV session_destroy_object(struct session *s, CK_OBJECT_HANDLE object);
 CK_RV session_get_attributes(struct session *s, CK_OBJECT_HANDLE object, CK_ATTRIBUTE *template,
                              CK_ULONG n);

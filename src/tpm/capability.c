@@ -196,6 +196,14 @@ bool tpm_caps_unpack(struct bytes packed, struct tpm_caps *ret)
 
 /* ---- random -------------------------------------------------------------------------------- */
 
+CK_RV tpm_stir(struct tpm *t, struct bytes seed)
+{
+    HOLD(t);
+    COMMAND(c, StirRandom, .repeatable = true);
+    cmd_put_2b(&c, seed);
+    return cmd_exec(t, &c, ERROR_TPM_ANY);
+}
+
 /* What the TPM sends crosses the bus in clear: mixed with our own generator's, neither somebody on
  * the bus nor a weak one of the two knows the result. */
 static CK_RV mix(uint8_t *ret, struct bytes some)

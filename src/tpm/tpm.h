@@ -74,6 +74,8 @@ CK_RV tpm_harden(struct tpm *t, struct bytes old_code, struct bytes new_code, ui
  * the recovery time). */
 CK_RV tpm_unlock(struct tpm *t, struct bytes code);
 
+/* TPM2_StirRandom; at most 128 bytes. */
+CK_RV tpm_stir(struct tpm *t, struct bytes seed);
 /* n random bytes: TPM2_GetRandom's, mixed with OpenSSL's. */
 CK_RV tpm_random(struct tpm *t, uint8_t *ret, size_t n);
 

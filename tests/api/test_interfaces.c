@@ -92,8 +92,6 @@ static void not_supported(void **state)
         const char *name;
         CK_RV rv;
     } rows[] = {
-        {"C_CopyObject", p11->C_CopyObject(s, 1, &none, 1, &object)},
-        {"C_GetObjectSize", p11->C_GetObjectSize(s, 1, &n)},
         {"C_GenerateKey", p11->C_GenerateKey(s, MECHANISM(CKM_AES_KEY_GEN), &none, 1, &object)},
         {"C_WrapKey", p11->C_WrapKey(s, ecdsa, 1, 1, out, &n)},
         {"C_UnwrapKey", p11->C_UnwrapKey(s, ecdsa, 1, in, sizeof in, &none, 1, &object)},
