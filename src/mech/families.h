@@ -19,6 +19,8 @@ CK_RV rsa_sign_pss(const struct mech_call *call, struct bytes in, uint8_t *ret);
 CK_RV rsa_verify_pss(const struct mech_call *call, struct bytes in, struct bytes signature);
 CK_RV rsa_sign_raw(const struct mech_call *call, struct bytes in, uint8_t *ret);
 CK_RV rsa_verify_raw(const struct mech_call *call, struct bytes in, struct bytes signature);
+CK_RV rsa_recover_pkcs1(const struct mech_call *call, struct bytes signature, struct secret *ret);
+CK_RV rsa_recover_raw(const struct mech_call *call, struct bytes signature, struct secret *ret);
 CK_RV rsa_encrypt_pkcs1(const struct mech_call *call, struct bytes in, uint8_t *ret);
 CK_RV rsa_decrypt_pkcs1(const struct mech_call *call, struct bytes in, struct secret *ret);
 CK_RV rsa_encrypt_oaep(const struct mech_call *call, struct bytes in, uint8_t *ret);

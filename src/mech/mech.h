@@ -63,6 +63,8 @@ struct mech {
     /* in: the digest where hash is set, else the data. ret: mech_output_size bytes. */
     CK_RV (*sign)(const struct mech_call *call, struct bytes in, uint8_t *ret);
     CK_RV (*verify)(const struct mech_call *call, struct bytes in, struct bytes signature);
+    /* What a signature was made of (C_VerifyRecover); CKR_SIGNATURE_INVALID. */
+    CK_RV (*recover)(const struct mech_call *call, struct bytes signature, struct secret *ret);
     CK_RV (*encrypt)(const struct mech_call *call, struct bytes in, uint8_t *ret);
     CK_RV (*decrypt)(const struct mech_call *call, struct bytes in, struct secret *ret);
     /* want: length of the new key's value; 0: the mechanism's natural one */

@@ -215,6 +215,37 @@ CK_RV rsa_decrypt_raw(const struct mech_call *call, struct bytes in, struct secr
     return decrypt_block(call, in, ret);
 }
 
+/* ---- recovery ------------------------------------------------------------------------------ */
+
+CK_RV rsa_recover_raw(const struct mech_call *call, struct bytes signature, struct secret *ret)
+{
+    size_t k = modulus_size(call);
+    CLEANUP(secret_free) struct secret block = {0};
+    if (signature.n != k)
+        return CKR_SIGNATURE_LEN_RANGE;
+    TRY(secret_new(&block, k));
+    CK_RV rv = soft_rsa_public(call->key->public_, signature, block.p);
+    if (rv != CKR_OK)
+        return rv == CKR_DATA_INVALID ? CKR_SIGNATURE_INVALID : rv;
+    *ret = block;
+    block = (struct secret){0};
+    return CKR_OK;
+}
+
+/* RFC 8017, 9.2: 00 01, at least eight FF, 00, then what was signed. All of it is public. */
+CK_RV rsa_recover_pkcs1(const struct mech_call *call, struct bytes signature, struct secret *ret)
+{
+    CLEANUP(secret_free) struct secret block = {0};
+    size_t at = 2;
+    TRY(rsa_recover_raw(call, signature, &block));
+    while (at < block.n && block.p[at] == 0xFF)
+        at++;
+    bool padded =
+        block.p[0] == 0 && block.p[1] == 1 && at >= 10 && at < block.n && block.p[at] == 0;
+    return padded ? secret_copy(ret, BYTES(block.p + at + 1, block.n - at - 1))
+                  : CKR_SIGNATURE_INVALID;
+}
+
 /* ---- generation ---------------------------------------------------------------------------- */
 
 CK_RV rsa_generate_pair(struct tpm *t, const struct mech_pair_wanted *wanted,

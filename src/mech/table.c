@@ -3,6 +3,7 @@
 /* A mechanism is one row: nothing else in the project decides by its CKM. */
 
 #define NO_KEY   CK_UNAVAILABLE_INFORMATION
+#define RECOVER  (CKF_SIGN_RECOVER | CKF_VERIFY_RECOVER)
 #define EC_FLAGS (CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS)
 
 #define RSA_PKCS1(ckm, h)                                                                          \
@@ -35,12 +36,12 @@ static const struct mech table[] = {
     {.type = CKM_RSA_PKCS_KEY_PAIR_GEN, .key_type = CKK_RSA, .flags = CKF_HW | CKF_GENERATE_KEY_PAIR,
      .params = params_none, .generate_pair = rsa_generate_pair},
     {.type = CKM_RSA_PKCS, .key_type = CKK_RSA,
-     .flags = CKF_HW | CKF_SIGN | CKF_VERIFY | CKF_ENCRYPT | CKF_DECRYPT,
-     .params = params_none, .sign = rsa_sign_pkcs1, .verify = rsa_verify_pkcs1,
+     .flags = CKF_HW | CKF_SIGN | CKF_VERIFY | RECOVER | CKF_ENCRYPT | CKF_DECRYPT,
+     .params = params_none, .sign = rsa_sign_pkcs1, .verify = rsa_verify_pkcs1, .recover = rsa_recover_pkcs1,
      .encrypt = rsa_encrypt_pkcs1, .decrypt = rsa_decrypt_pkcs1},
     {.type = CKM_RSA_X_509, .key_type = CKK_RSA,
-     .flags = CKF_HW | CKF_SIGN | CKF_VERIFY | CKF_ENCRYPT | CKF_DECRYPT,
-     .params = params_none, .sign = rsa_sign_raw, .verify = rsa_verify_raw,
+     .flags = CKF_HW | CKF_SIGN | CKF_VERIFY | RECOVER | CKF_ENCRYPT | CKF_DECRYPT,
+     .params = params_none, .sign = rsa_sign_raw, .verify = rsa_verify_raw, .recover = rsa_recover_raw,
      .encrypt = rsa_encrypt_raw, .decrypt = rsa_decrypt_raw},
     {.type = CKM_RSA_PKCS_OAEP, .key_type = CKK_RSA, .flags = CKF_HW | CKF_ENCRYPT | CKF_DECRYPT,
      .params = rsa_params_oaep, .encrypt = rsa_encrypt_oaep, .decrypt = rsa_decrypt_oaep},

@@ -1,7 +1,7 @@
 #include "entry.h"
 
 /* Every function that answers CKR_FUNCTION_NOT_SUPPORTED, in one place. All of them are to come:
- * copy, symmetric keys, wrapping, saved states, recovery, dual operations, and the messages of 3.0.
+ * copy, symmetric keys, wrapping, saved states, dual operations, and the messages of 3.0.
  */
 
 #pragma GCC diagnostic ignored "-Wunused-parameter"
@@ -18,10 +18,6 @@ LATER(C_WrapKey, CK_SESSION_HANDLE a1, CK_MECHANISM *a2, CK_OBJECT_HANDLE a3, CK
 LATER(C_UnwrapKey, CK_SESSION_HANDLE a1, CK_MECHANISM *a2, CK_OBJECT_HANDLE a3, unsigned char *a4, CK_ULONG a5, CK_ATTRIBUTE *a6, CK_ULONG a7, CK_OBJECT_HANDLE *a8)
 LATER(C_GetOperationState, CK_SESSION_HANDLE a1, unsigned char *a2, CK_ULONG *a3)
 LATER(C_SetOperationState, CK_SESSION_HANDLE a1, unsigned char *a2, CK_ULONG a3, CK_OBJECT_HANDLE a4, CK_OBJECT_HANDLE a5)
-LATER(C_SignRecoverInit, CK_SESSION_HANDLE a1, CK_MECHANISM *a2, CK_OBJECT_HANDLE a3)
-LATER(C_SignRecover, CK_SESSION_HANDLE a1, unsigned char *a2, CK_ULONG a3, unsigned char *a4, CK_ULONG *a5)
-LATER(C_VerifyRecoverInit, CK_SESSION_HANDLE a1, CK_MECHANISM *a2, CK_OBJECT_HANDLE a3)
-LATER(C_VerifyRecover, CK_SESSION_HANDLE a1, unsigned char *a2, CK_ULONG a3, unsigned char *a4, CK_ULONG *a5)
 LATER(C_DigestKey, CK_SESSION_HANDLE a1, CK_OBJECT_HANDLE a2)
 LATER(C_DigestEncryptUpdate, CK_SESSION_HANDLE a1, unsigned char *a2, CK_ULONG a3, unsigned char *a4, CK_ULONG *a5)
 LATER(C_DecryptDigestUpdate, CK_SESSION_HANDLE a1, unsigned char *a2, CK_ULONG a3, unsigned char *a4, CK_ULONG *a5)

@@ -118,3 +118,8 @@ CK_RV C_VerifyFinal(CK_SESSION_HANDLE session, unsigned char *signature, CK_ULON
 {
     return entry_trace("C_VerifyFinal", verify(session, true, NULL, 0, signature, signature_n));
 }
+
+INIT(C_SignRecoverInit, OP_SIGN_RECOVER)
+ONCE(C_SignRecover, OP_SIGN_RECOVER)
+INIT(C_VerifyRecoverInit, OP_VERIFY_RECOVER)
+ONCE(C_VerifyRecover, OP_VERIFY_RECOVER)

@@ -44,6 +44,8 @@ static const struct {
     [OP_VERIFY] = {CKF_VERIFY, CKO_PUBLIC_KEY, CKA_VERIFY},
     [OP_ENCRYPT] = {CKF_ENCRYPT, CKO_PUBLIC_KEY, CKA_ENCRYPT},
     [OP_DECRYPT] = {CKF_DECRYPT, CKO_PRIVATE_KEY, CKA_DECRYPT},
+    [OP_SIGN_RECOVER] = {CKF_SIGN_RECOVER, CKO_PRIVATE_KEY, CKA_SIGN_RECOVER},
+    [OP_VERIFY_RECOVER] = {CKF_VERIFY_RECOVER, CKO_PUBLIC_KEY, CKA_VERIFY_RECOVER},
 };
 
 /* The key as the mechanism sees it, but for the private part. */
@@ -219,18 +221,30 @@ static CK_RV input(struct op *op, const struct bytes *once, uint8_t *digest, str
     return CKR_OK;
 }
 
-/* CKR_BUFFER_TOO_SMALL leaves the operation as it was: a plaintext's length is known only after. */
+/* A plaintext's length is known only after: CKR_BUFFER_TOO_SMALL leaves the operation as it was. */
+static CK_RV put_out(const struct secret *plain, CK_BYTE *out, CK_ULONG *out_n)
+{
+    CK_ULONG room = *out_n;
+    *out_n = (CK_ULONG)plain->n;
+    if (room < plain->n)
+        return CKR_BUFFER_TOO_SMALL;
+    if (plain->n)
+        memcpy(out, plain->p, plain->n);
+    return CKR_OK;
+}
+
 static CK_RV decrypt(const struct mech_call *call, struct bytes in, CK_BYTE *out, CK_ULONG *out_n)
 {
     CLEANUP(secret_free) struct secret plain = {0};
     TRY(call->mech->decrypt(call, in, &plain));
-    CK_ULONG room = *out_n;
-    *out_n = (CK_ULONG)plain.n;
-    if (room < plain.n)
-        return CKR_BUFFER_TOO_SMALL;
-    if (plain.n)
-        memcpy(out, plain.p, plain.n);
-    return CKR_OK;
+    return put_out(&plain, out, out_n);
+}
+
+static CK_RV recover(const struct mech_call *call, struct bytes in, CK_BYTE *out, CK_ULONG *out_n)
+{
+    CLEANUP(secret_free) struct secret data = {0};
+    TRY(call->mech->recover(call, in, &data));
+    return put_out(&data, out, out_n);
 }
 
 static CK_RV with_private_key(struct session *s, struct op *op, enum op_kind kind, struct bytes in,
@@ -260,10 +274,12 @@ static CK_RV finish(struct session *s, enum op_kind kind, const struct bytes *on
         *out_n = (CK_ULONG)in.n;
         return CKR_OK;
     }
-    if (kind == OP_SIGN || kind == OP_DECRYPT)
+    if (kinds[kind].cls == CKO_PRIVATE_KEY)
         return with_private_key(s, op, kind, in, out, out_n);
     struct mech_key k = public_view(op);
     struct mech_call call = {op->mech, &op->params, &k, s->token->lib->tpm};
+    if (kind == OP_VERIFY_RECOVER)
+        return recover(&call, in, out, out_n);
     *out_n = (CK_ULONG)mech_output_size(op->mech, &k);
     return op->mech->encrypt(&call, in, out);
 }
@@ -279,7 +295,8 @@ static CK_RV conclude(struct session *s, enum op_kind kind, const struct bytes *
         *out_n = (CK_ULONG)most;
         return CKR_OK;
     }
-    if (kind != OP_DECRYPT && *out_n < most) {
+    bool exact = kind != OP_DECRYPT && kind != OP_VERIFY_RECOVER;
+    if (exact && *out_n < most) {
         *out_n = (CK_ULONG)most;
         return CKR_BUFFER_TOO_SMALL;
     }

@@ -248,7 +248,9 @@ CK_RV session_cancel(struct session *s, CK_FLAGS flags)
                  {CKF_SIGN, OP_SIGN},
                  {CKF_VERIFY, OP_VERIFY},
                  {CKF_ENCRYPT, OP_ENCRYPT},
-                 {CKF_DECRYPT, OP_DECRYPT}};
+                 {CKF_DECRYPT, OP_DECRYPT},
+                 {CKF_SIGN_RECOVER, OP_SIGN_RECOVER},
+                 {CKF_VERIFY_RECOVER, OP_VERIFY_RECOVER}};
     for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
         if (flags & kinds[i].flag)
             op_free(&s->op[kinds[i].kind]);

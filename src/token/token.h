@@ -83,7 +83,16 @@ CK_RV session_derive(struct session *s, const CK_MECHANISM *mechanism, CK_OBJECT
 
 /* ---- operations: C_…Init, C_…, C_…Update, C_…Final ----------------------------------------- */
 
-enum op_kind { OP_DIGEST, OP_SIGN, OP_VERIFY, OP_ENCRYPT, OP_DECRYPT, OP_KINDS };
+enum op_kind {
+    OP_DIGEST,
+    OP_SIGN,
+    OP_VERIFY,
+    OP_ENCRYPT,
+    OP_DECRYPT,
+    OP_SIGN_RECOVER,
+    OP_VERIFY_RECOVER, /* data: the signature; out: what was signed */
+    OP_KINDS
+};
 
 /* mechanism NULL: ends the active operation (3.0, 5.12.1 and its like). key is not used by digests.
  */

@@ -20,13 +20,16 @@ static void test_flags_match_functions(void **state)
         assert_int_equal(!!(m->flags & CKF_VERIFY), m->verify != NULL);
         assert_int_equal(!!(m->flags & CKF_ENCRYPT), m->encrypt != NULL);
         assert_int_equal(!!(m->flags & CKF_DECRYPT), m->decrypt != NULL);
+        assert_int_equal(!!(m->flags & CKF_SIGN_RECOVER), m->sign && m->recover);
+        assert_int_equal(!!(m->flags & CKF_VERIFY_RECOVER), m->recover != NULL);
         assert_int_equal(!!(m->flags & CKF_DERIVE), m->derive != NULL);
         assert_int_equal(!!(m->flags & CKF_GENERATE_KEY_PAIR), m->generate_pair != NULL);
         assert_non_null(m->params);
         /* what has no function here is nobody's */
-        const CK_FLAGS known = CKF_HW | CKF_SIGN | CKF_VERIFY | CKF_ENCRYPT | CKF_DECRYPT |
-                               CKF_DERIVE | CKF_GENERATE_KEY_PAIR | CKF_DIGEST | CKF_EC_F_P |
-                               CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS;
+        const CK_FLAGS known = CKF_HW | CKF_SIGN | CKF_VERIFY | CKF_SIGN_RECOVER |
+                               CKF_VERIFY_RECOVER | CKF_ENCRYPT | CKF_DECRYPT | CKF_DERIVE |
+                               CKF_GENERATE_KEY_PAIR | CKF_DIGEST | CKF_EC_F_P | CKF_EC_NAMEDCURVE |
+                               CKF_EC_UNCOMPRESS;
         assert_int_equal(m->flags & ~known, 0);
         assert_int_not_equal(
             m->flags & known & ~(CKF_HW | CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS), 0);
