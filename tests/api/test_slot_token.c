@@ -157,15 +157,16 @@ static void mechanism_list(void **state)
 static void mechanism_flags(void **state)
 {
     (void)state;
-    static const CK_FLAGS sign = CKF_SIGN | CKF_VERIFY, crypt = CKF_ENCRYPT | CKF_DECRYPT;
+    static const CK_FLAGS sign = CKF_SIGN | CKF_VERIFY, crypt = CKF_ENCRYPT | CKF_DECRYPT,
+                          recover = CKF_SIGN_RECOVER | CKF_VERIFY_RECOVER;
     static const struct {
         CK_MECHANISM_TYPE type;
         CK_FLAGS flags;
     } rows[] = {
         {CKM_RSA_PKCS_KEY_PAIR_GEN, CKF_GENERATE_KEY_PAIR},
         {CKM_EC_KEY_PAIR_GEN, CKF_GENERATE_KEY_PAIR},
-        {CKM_RSA_PKCS, sign | crypt},
-        {CKM_RSA_X_509, sign | crypt},
+        {CKM_RSA_PKCS, sign | crypt | recover},
+        {CKM_RSA_X_509, sign | crypt | recover},
         {CKM_RSA_PKCS_OAEP, crypt},
         {CKM_RSA_PKCS_PSS, sign},
         {CKM_SHA1_RSA_PKCS, sign},
