@@ -31,6 +31,18 @@ else
     prints 'latchkey'
 fi
 
+# a lockout: how long until a try comes back, and what ends it
+tpm2_dictionarylockout -T "$LATCHKEY_TCTI" -s -n 1 -t 1234 -l 1234
+printf 99999999 >wrong-pin
+exits 4 lk object list --login --pin-file wrong-pin
+exits 1 lk doctor --json
+json 'any(f["id"] == "lockout" and f["level"] == "problem" and "1234 s" in f["text"]
+          and f["remedy"] == "latchkey tpm unlock" for f in d)'
+succeeds lk tpm unlock
+tpm2_dictionarylockout -T "$LATCHKEY_TCTI" -s -n 1000 -t 1 -l 1
+succeeds lk doctor --json
+found ok lockout
+
 succeeds lk tpm harden --recovery-file code
 succeeds lk doctor --json
 json 'not any(f["id"] == "lockout-auth" and f["level"] == "warning" for f in d)'
