@@ -110,16 +110,10 @@ static uint32_t hashes(const TPML_ALG_PROPERTY *algs)
 
 static uint32_t curves(const TPML_ECC_CURVE *list)
 {
-    static const TPM2_ECC_CURVE known[CURVE_COUNT] = {
-        [CURVE_P224] = TPM2_ECC_NIST_P224,
-        [CURVE_P256] = TPM2_ECC_NIST_P256,
-        [CURVE_P384] = TPM2_ECC_NIST_P384,
-        [CURVE_P521] = TPM2_ECC_NIST_P521,
-    };
     uint32_t bits = 0;
     for (uint32_t i = 0; i < list->count && i < TPM2_MAX_ECC_CURVES; i++)
         for (unsigned c = CURVE_P224; c < CURVE_COUNT; c++)
-            if (list->eccCurves[i] == known[c])
+            if (list->eccCurves[i] == key_curve_id((enum curve)c))
                 bits |= 1u << c;
     return bits;
 }

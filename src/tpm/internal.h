@@ -176,8 +176,6 @@ TSS2_RC rc_plain(TSS2_RC rc);
 CK_RV transport_open(struct tpm *t);
 void transport_close(struct tpm *t);
 CK_RV transport_exchange(struct tpm *t, struct bytes command, uint8_t *ret, size_t *ret_n);
-/* Does this TCTI lead through a resource manager? */
-bool transport_managed(const char *tcti);
 
 /* ---- sessions and handles ------------------------------------------------------------------ */
 
@@ -206,6 +204,9 @@ void extra_add(struct tpm *t, TPM2_HANDLE handle);
 void extra_forget(struct tpm *t, TPM2_HANDLE handle);
 void extra_flush(struct tpm *t, TPM2_HANDLE handle);
 void extras_flush(struct tpm *t);
+/* What a command for key_use has as encrypt_in and encrypt_out to ask for it: key_use, which finds
+ * the session, puts that in its place. */
+#define KEY_SESSION ((struct session *)(uintptr_t)1)
 /* Runs c on a key: loads it when needed, gives c its session, renews what was lost. */
 CK_RV key_use(struct tpm *t, const struct tpm_key *key, struct cmd *c);
 /* The same for a command with more handles behind the key's, set by the caller. */
@@ -220,6 +221,10 @@ void saved_free(struct tpm *t);
 /* Sign and decrypt, fixedTPM, noDA, no scheme: the base of every key template. */
 TPM2B_PUBLIC key_template(TPMI_ALG_PUBLIC type);
 TPM2_ECC_CURVE key_curve_id(enum curve c);
+/* Outputs are untouched on failure: k goes to ret with CKR_OK, else it is freed. Returns rv. */
+CK_RV key_hand_over(CK_RV rv, struct tpm_key_made *k, struct tpm_key_made *ret);
+/* Appends content with its size in front. */
+CK_RV append_2b(struct buf *b, struct bytes content);
 /* TPM2_Create under a salted session; sensitive: auth, and for what is not made by the TPM its
  * value. Fills in ret's blobs. */
 CK_RV key_create(struct tpm *t, const struct tpm_parent *parent, struct bytes auth,

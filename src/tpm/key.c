@@ -33,7 +33,7 @@ TPM2B_PUBLIC key_template(TPMI_ALG_PUBLIC type)
                                            TPMA_OBJECT_DECRYPT | TPMA_OBJECT_SIGN_ENCRYPT}};
 }
 
-static CK_RV append_2b(struct buf *b, struct bytes content)
+CK_RV append_2b(struct buf *b, struct bytes content)
 {
     TRY(buf_u16(b, (uint16_t)content.n));
     return buf_bytes_append(b, content);
@@ -77,8 +77,7 @@ CK_RV key_create(struct tpm *t, const struct tpm_parent *parent, struct bytes au
     return append_2b(&ret->pub, pub);
 }
 
-/* Outputs are untouched on failure: work in a local, hand it over at the end. */
-static CK_RV made(CK_RV rv, struct tpm_key_made *k, struct tpm_key_made *ret)
+CK_RV key_hand_over(CK_RV rv, struct tpm_key_made *k, struct tpm_key_made *ret)
 {
     if (rv == CKR_OK)
         *ret = *k;
@@ -115,7 +114,7 @@ CK_RV tpm_make_rsa(struct tpm *t, const struct tpm_parent *parent, struct bytes 
                          .exponent = exponent == 65537 ? 0 : exponent};
     struct tpm_key_made k = {0};
     CK_RV rv = key_create(t, parent, auth, NO_BYTES, &template, &k);
-    return made(rv == CKR_OK ? read_rsa(&k) : rv, &k, ret);
+    return key_hand_over(rv == CKR_OK ? read_rsa(&k) : rv, &k, ret);
 }
 
 static CK_RV append_padded(struct buf *b, struct bytes number, size_t n)
@@ -151,18 +150,15 @@ CK_RV tpm_make_ec(struct tpm *t, const struct tpm_parent *parent, struct bytes a
                          .kdf.scheme = TPM2_ALG_NULL};
     struct tpm_key_made k = {0};
     CK_RV rv = key_create(t, parent, auth, NO_BYTES, &template, &k);
-    return made(rv == CKR_OK ? read_ec(&k, c) : rv, &k, ret);
+    return key_hand_over(rv == CKR_OK ? read_ec(&k, c) : rv, &k, ret);
 }
 
 /* ---- use ----------------------------------------------------------------------------------- */
 
-/* key_use fills in the session; any non-NULL value asks for encryption with it. */
-static struct session *const wanted = (struct session *)(uintptr_t)1;
-
 CK_RV tpm_rsa_private(struct tpm *t, const struct tpm_key *key, struct bytes in, struct secret *ret)
 {
     HOLD(t);
-    COMMAND(c, RSA_Decrypt, .encrypt_in = wanted, .encrypt_out = wanted);
+    COMMAND(c, RSA_Decrypt, .encrypt_in = KEY_SESSION, .encrypt_out = KEY_SESSION);
     cmd_put_2b(&c, in);
     PUT(&c, UINT16, TPM2_ALG_NULL); /* TPMT_RSA_DECRYPT without scheme: raw RSA */
     cmd_put_2b(&c, NO_BYTES);
@@ -221,7 +217,7 @@ CK_RV tpm_ecdsa(struct tpm *t, const struct tpm_key *key, enum curve curve, stru
     uint16_t algorithm, hash;
     TPMT_SIG_SCHEME scheme = {.scheme = TPM2_ALG_ECDSA};
     HOLD(t);
-    COMMAND(c, Sign, .encrypt_in = wanted);
+    COMMAND(c, Sign, .encrypt_in = KEY_SESSION);
     scheme.details.ecdsa.hashAlg = pad_digest(curve, digest, padded, &padded_n);
     cmd_put_2b(&c, BYTES(padded, padded_n));
     PUT(&c, TPMT_SIG_SCHEME, &scheme);
@@ -242,7 +238,7 @@ CK_RV tpm_ecdh(struct tpm *t, const struct tpm_key *key, enum curve curve, struc
     if (peer.n != 1 + 2 * n)
         return CKR_MECHANISM_PARAM_INVALID;
     HOLD(t);
-    COMMAND(c, ECDH_ZGen, .encrypt_in = wanted, .encrypt_out = wanted);
+    COMMAND(c, ECDH_ZGen, .encrypt_in = KEY_SESSION, .encrypt_out = KEY_SESSION);
     PUT(&c, UINT16, (uint16_t)(4 + 2 * n)); /* TPM2B_ECC_POINT */
     cmd_put_2b(&c, BYTES(peer.p + 1, n));
     cmd_put_2b(&c, BYTES(peer.p + 1 + n, n));

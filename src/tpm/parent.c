@@ -138,8 +138,7 @@ static CK_RV create_primary(struct tpm *t, struct bytes expected, TPM2_HANDLE *r
     uint8_t name[NAME_MAX_SIZE];
     size_t name_n;
     TRY(cmd_parsed(&c));
-    TRY(buf_u16(&ret_parent->pub, (uint16_t)area.n));
-    TRY(buf_bytes_append(&ret_parent->pub, area));
+    TRY(append_2b(&ret_parent->pub, area));
     TRY(public_name(buf_bytes(&ret_parent->pub), name, &name_n));
     return buf_append(&ret_parent->name, name, name_n);
 }
@@ -207,8 +206,7 @@ static CK_RV read_parent(struct tpm *t, TPM2_HANDLE handle, struct tpm_parent_ow
     if (!area.n)
         return CKR_OK;
     ret->handle = handle;
-    TRY(buf_u16(&ret->pub, (uint16_t)area.n));
-    TRY(buf_bytes_append(&ret->pub, area));
+    TRY(append_2b(&ret->pub, area));
     TRY(public_name(buf_bytes(&ret->pub), name, &name_n));
     return buf_append(&ret->name, name, name_n);
 }

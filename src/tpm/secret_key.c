@@ -4,15 +4,6 @@
 
 enum { CHUNK = 1024 }; /* MAX_DIGEST_BUFFER of every TPM here (part 2, 10.4.8 and its vendors) */
 
-static CK_RV hand_over(CK_RV rv, struct tpm_key_made *k, struct tpm_key_made *ret)
-{
-    if (rv == CKR_OK)
-        *ret = *k;
-    else
-        tpm_key_made_free(k);
-    return rv;
-}
-
 /* ---- making -------------------------------------------------------------------------------- */
 
 static TPM2B_PUBLIC secret_template(TPMI_ALG_PUBLIC type, struct bytes value)
@@ -31,7 +22,7 @@ CK_RV tpm_make_aes(struct tpm *t, const struct tpm_parent *parent, struct bytes 
     template.publicArea.parameters.symDetail.sym = (TPMT_SYM_DEF_OBJECT){
         .algorithm = TPM2_ALG_AES, .keyBits.aes = (uint16_t)bits, .mode.aes = TPM2_ALG_NULL};
     struct tpm_key_made k = {0};
-    return hand_over(key_create(t, parent, auth, value, &template, &k), &k, ret);
+    return key_hand_over(key_create(t, parent, auth, value, &template, &k), &k, ret);
 }
 
 CK_RV tpm_make_hmac(struct tpm *t, const struct tpm_parent *parent, struct bytes auth,
@@ -41,7 +32,7 @@ CK_RV tpm_make_hmac(struct tpm *t, const struct tpm_parent *parent, struct bytes
     TPM2B_PUBLIC template = secret_template(TPM2_ALG_KEYEDHASH, value);
     template.publicArea.parameters.keyedHashDetail.scheme.scheme = TPM2_ALG_NULL;
     struct tpm_key_made k = {0};
-    return hand_over(key_create(t, parent, auth, value, &template, &k), &k, ret);
+    return key_hand_over(key_create(t, parent, auth, value, &template, &k), &k, ret);
 }
 
 /* ---- import -------------------------------------------------------------------------------- */
@@ -88,8 +79,7 @@ static CK_RV import_command(struct tpm *t, const struct tpm_parent *parent, stru
     TRY(error_tpm(ERROR_TPM_ANY, c.name, c.rc));
     struct bytes priv = cmd_get_2b(&c);
     TRY(cmd_parsed(&c));
-    TRY(buf_u16(ret_priv, (uint16_t)priv.n));
-    return buf_bytes_append(ret_priv, priv);
+    return append_2b(ret_priv, priv);
 }
 
 /* TPM2B_SENSITIVE of an asymmetric key. */
@@ -151,7 +141,7 @@ CK_RV tpm_import_rsa(struct tpm *t, const struct tpm_parent *parent, struct byte
     template.publicArea.unique.rsa.size = (uint16_t)modulus.n;
     memcpy(template.publicArea.unique.rsa.buffer, modulus.p, modulus.n);
     struct tpm_key_made k = {0};
-    return hand_over(import_key(t, parent, auth, prime, &template, &k), &k, ret);
+    return key_hand_over(import_key(t, parent, auth, prime, &template, &k), &k, ret);
 }
 
 CK_RV tpm_import_ec(struct tpm *t, const struct tpm_parent *parent, struct bytes auth, enum curve c,
@@ -172,17 +162,15 @@ CK_RV tpm_import_ec(struct tpm *t, const struct tpm_parent *parent, struct bytes
     memcpy(p->x.buffer, point.p + 1, n);
     memcpy(p->y.buffer, point.p + 1 + n, n);
     struct tpm_key_made k = {0};
-    return hand_over(import_key(t, parent, auth, scalar, &template, &k), &k, ret);
+    return key_hand_over(import_key(t, parent, auth, scalar, &template, &k), &k, ret);
 }
 
 /* ---- use ----------------------------------------------------------------------------------- */
 
-static struct session *const wanted = (struct session *)(uintptr_t)1; /* see key.c */
-
 static CK_RV aes_chunk(struct tpm *t, const struct tpm_key *key, TPM2_ALG_ID mode, bool encrypt,
                        uint8_t *iv, struct bytes in, uint8_t *ret)
 {
-    COMMAND(c, EncryptDecrypt2, .encrypt_in = wanted, .encrypt_out = wanted);
+    COMMAND(c, EncryptDecrypt2, .encrypt_in = KEY_SESSION, .encrypt_out = KEY_SESSION);
     cmd_put_2b(&c, in);
     PUT(&c, UINT8, !encrypt);
     PUT(&c, UINT16, mode);
@@ -238,7 +226,7 @@ static CK_RV take_hmac(struct cmd *c, enum hash h, uint8_t *ret)
 static CK_RV hmac_short(struct tpm *t, const struct tpm_key *key, enum hash h, struct bytes data,
                         uint8_t *ret)
 {
-    COMMAND(c, HMAC, .encrypt_in = wanted, .encrypt_out = wanted);
+    COMMAND(c, HMAC, .encrypt_in = KEY_SESSION, .encrypt_out = KEY_SESSION);
     cmd_put_2b(&c, data);
     PUT(&c, UINT16, hash_alg[h]);
     TRY(key_use(t, key, &c));
@@ -248,7 +236,7 @@ static CK_RV hmac_short(struct tpm *t, const struct tpm_key *key, enum hash h, s
 
 static CK_RV hmac_start(struct tpm *t, const struct tpm_key *key, enum hash h, TPM2_HANDLE *ret)
 {
-    COMMAND(c, HMAC_Start, .encrypt_in = wanted, .makes_handle = true);
+    COMMAND(c, HMAC_Start, .encrypt_in = KEY_SESSION, .makes_handle = true);
     cmd_put_2b(&c, NO_BYTES);
     PUT(&c, UINT16, hash_alg[h]);
     TRY(key_use(t, key, &c));
@@ -300,7 +288,7 @@ CK_RV tpm_rekey(struct tpm *t, const struct tpm_key *key, struct bytes new_auth,
                 struct buf *ret_priv)
 {
     HOLD(t);
-    COMMAND(c, ObjectChangeAuth, .encrypt_in = wanted);
+    COMMAND(c, ObjectChangeAuth, .encrypt_in = KEY_SESSION);
     TRY(parent_handle(t, &key->parent, &c.handle[1].handle));
     c.handle[1].name = key->parent.name;
     cmd_put_2b(&c, new_auth);
@@ -308,6 +296,5 @@ CK_RV tpm_rekey(struct tpm *t, const struct tpm_key *key, struct bytes new_auth,
     TRY(error_tpm(ERROR_TPM_KEY, c.name, c.rc));
     struct bytes priv = cmd_get_2b(&c);
     TRY(cmd_parsed(&c));
-    TRY(buf_u16(ret_priv, (uint16_t)priv.n));
-    return buf_bytes_append(ret_priv, priv);
+    return append_2b(ret_priv, priv);
 }

@@ -34,11 +34,6 @@ static const struct kind *kind_of(const char *tcti)
     return &bare;
 }
 
-bool transport_managed(const char *tcti)
-{
-    return kind_of(tcti)->managed;
-}
-
 static const char *default_tcti(void)
 {
     static const char *const devices[] = {"/dev/tpmrm0", "/dev/tpm0"};
@@ -285,9 +280,7 @@ CK_RV tpm_enter(struct tpm *t)
 void tpm_leave(struct tpm **held)
 {
     struct tpm *t = *held;
-    for (size_t i = 0; i < sizeof(t->extra) / sizeof(*t->extra); i++)
-        if (t->extra[i])
-            extra_flush(t, t->extra[i]);
+    extras_flush(t);
     if (!t->managed) {
         write_record(t);
         if (t->reopen)
