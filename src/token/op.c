@@ -255,7 +255,8 @@ static CK_RV with_private_key(struct session *s, struct op *op, enum op_kind kin
     struct mech_key k = public_view(op);
     TRY(object_tpm_key(s->token, op->key, &auth, &key));
     k.tpm_key = &key;
-    struct mech_call call = {op->mech, &op->params, &k, s->token->lib->tpm};
+    struct mech_call call = {
+        .mech = op->mech, .params = &op->params, .key = &k, .tpm = s->token->lib->tpm};
     if (kind == OP_DECRYPT)
         return token_use_rv(decrypt(&call, in, out, out_n));
     *out_n = (CK_ULONG)mech_output_size(op->mech, &k);
@@ -277,7 +278,8 @@ static CK_RV finish(struct session *s, enum op_kind kind, const struct bytes *on
     if (kinds[kind].cls == CKO_PRIVATE_KEY)
         return with_private_key(s, op, kind, in, out, out_n);
     struct mech_key k = public_view(op);
-    struct mech_call call = {op->mech, &op->params, &k, s->token->lib->tpm};
+    struct mech_call call = {
+        .mech = op->mech, .params = &op->params, .key = &k, .tpm = s->token->lib->tpm};
     if (kind == OP_VERIFY_RECOVER)
         return recover(&call, in, out, out_n);
     *out_n = (CK_ULONG)mech_output_size(op->mech, &k);
@@ -346,7 +348,8 @@ static CK_RV verify(struct session *s, const struct bytes *once, struct bytes si
     uint8_t digest[HASH_MAX];
     struct bytes in;
     struct mech_key k = public_view(op);
-    struct mech_call call = {op->mech, &op->params, &k, s->token->lib->tpm};
+    struct mech_call call = {
+        .mech = op->mech, .params = &op->params, .key = &k, .tpm = s->token->lib->tpm};
     if (signature.n != mech_output_size(op->mech, &k))
         return CKR_SIGNATURE_LEN_RANGE;
     TOKEN_READ(s->token);
