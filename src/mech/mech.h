@@ -25,6 +25,7 @@ struct mech_key {
     struct bytes value;                  /* secret keys in software */
 };
 
+enum { MECH_SECRET_MAX = 32768 }; /* bytes of a secret key */
 enum { MECH_FIELDS = 16, MECH_EXTRA_KEYS = 16 };
 
 /* A key that a derivation makes beside the one that C_DeriveKey returns (SP800-108's additional
@@ -53,7 +54,7 @@ struct mech_derivation {
     /* TLS 1.2 key and MAC: bits of each MAC secret and key, bytes of each IV, and where the results
      * go */
     size_t mac_bits, key_bits;
-    void *material; /* CK_SSL3_KEY_MAT_OUT */
+    CK_SSL3_KEY_MAT_OUT *material;
     size_t iv_n;
     CK_VERSION *version; /* TLS master key: where the premaster secret's version goes, or NULL */
 };
@@ -138,7 +139,7 @@ struct mech_pair_wanted {
     struct tpm_parent parent;
     struct bytes auth;
     unsigned modulus_bits;
-    uint32_t exponent;
+    struct bytes exponent; /* big-endian, without leading zeros */
     enum curve curve;
 };
 
@@ -153,6 +154,9 @@ struct mech {
     CK_FLAGS flags;       /* CKF_SIGN …; CKF_HW where the TPM does the private-key step */
     enum hash hash;       /* applied to the data first; HASH_NONE: the data goes in as it is */
     enum hash mac_hash;   /* of an HMAC */
+    /* of a derivation: it gives a data object; what it gives shows the base key's bytes, so that it
+     * must be kept as that is */
+    bool gives_data, glues;
     /* key: NULL where the mechanism uses none */
     CK_RV(*params)
     (const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
@@ -168,6 +172,11 @@ struct mech {
     CK_RV (*derive)(const struct mech_call *call, size_t want, struct secret *ret);
     CK_RV(*generate_pair)
     (struct tpm *t, const struct mech_pair_wanted *wanted, struct tpm_key_made *ret);
+    CK_RV (*generate_soft)(const struct mech_pair_wanted *wanted, struct soft_private **ret);
+    /* 3.2: a secret for the holder of key, and what that holder needs for it; decapsulation is
+     * derive with the ciphertext for params->peer. want as above. */
+    CK_RV(*encapsulate)
+    (const struct mech_call *call, size_t want, struct buf *ret_ciphertext, struct secret *ret);
     /* The value of a new secret key that is not simply random (PBKDF2); want as above. */
     CK_RV (*generate)(const struct mech_call *call, size_t want, struct secret *ret);
     const struct mech_cipher
