@@ -65,7 +65,7 @@
 #define CKK_SLH_DSA 0x0000004bUL
 #endif
 
-/* ---- attributes */
+/* ---- attributes (without CKA_TRUST_*, names that p11-kit gives to the numbers of NSS) */
 #ifndef CKA_UNIQUE_ID
 #define CKA_UNIQUE_ID 0x00000004UL
 #endif
@@ -99,13 +99,6 @@
 #define CKA_VALIDATION_PROFILE                0x00000629UL
 #define CKA_ENCAPSULATE_TEMPLATE              (CKF_ARRAY_ATTRIBUTE | 0x0000062aUL)
 #define CKA_DECAPSULATE_TEMPLATE              (CKF_ARRAY_ATTRIBUTE | 0x0000062bUL)
-#define CKA_TRUST_SERVER_AUTH                 0x0000062cUL
-#define CKA_TRUST_CLIENT_AUTH                 0x0000062dUL
-#define CKA_TRUST_CODE_SIGNING                0x0000062eUL
-#define CKA_TRUST_EMAIL_PROTECTION            0x0000062fUL
-#define CKA_TRUST_IPSEC_IKE                   0x00000630UL
-#define CKA_TRUST_TIME_STAMPING               0x00000631UL
-#define CKA_TRUST_OCSP_SIGNING                0x00000632UL
 #define CKA_ENCAPSULATE                       0x00000633UL
 #define CKA_DECAPSULATE                       0x00000634UL
 #define CKA_HASH_OF_CERTIFICATE               0x00000635UL
@@ -446,7 +439,7 @@
 #define CKF_ASYNC_SESSION           0x00000008UL
 #endif
 
-/* ---- validation and trust */
+/* ---- validation */
 #ifndef CKS_LAST_VALIDATION_OK
 #define CKS_LAST_VALIDATION_OK 0x00000001UL
 #endif
@@ -459,13 +452,6 @@
 #define CKV_TYPE_HARDWARE                  0x00000002UL
 #define CKV_TYPE_FIRMWARE                  0x00000003UL
 #define CKV_TYPE_HYBRID                    0x00000004UL
-#endif
-#ifndef CKT_TRUST_UNKNOWN
-#define CKT_TRUST_UNKNOWN           0x00000000UL
-#define CKT_TRUSTED                 0x00000001UL
-#define CKT_TRUST_ANCHOR            0x00000002UL
-#define CKT_NOT_TRUSTED             0x00000003UL
-#define CKT_TRUST_MUST_VERIFY_TRUST 0x00000004UL
 #endif
 
 /* ---- return values */
