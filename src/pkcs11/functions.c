@@ -59,13 +59,14 @@ static CK_FUNCTION_LIST_3_2 list_3_2 = {
 /* clang-format on */
 
 static CK_UTF8CHAR standard[] = "PKCS 11", vendor[] = LATCHKEY_INTERFACE;
+#define NAME(text) (void *)(text) /* a char * in p11-kit 0.25 */
 
 /* The default first: the newest. No flags: after a fork a child starts anew (ARCHITECTURE.md). */
 static CK_INTERFACE interfaces[] = {
-    {standard, &list_3_2, 0},
-    {standard, &list_3_0, 0},
-    {standard, &list_2_40, 0},
-    {vendor, &admin_list, 0},
+    {NAME(standard), &list_3_2, 0},
+    {NAME(standard), &list_3_0, 0},
+    {NAME(standard), &list_2_40, 0},
+    {NAME(vendor), &admin_list, 0},
 };
 enum { INTERFACES = sizeof(interfaces) / sizeof(*interfaces) };
 
