@@ -1,7 +1,8 @@
 #include "entry.h"
 
 /* Every function that answers CKR_FUNCTION_NOT_SUPPORTED, in one place. All of them are to come:
- * copy, symmetric keys, wrapping, saved states, dual operations, and the messages of 3.0.
+ * copy, symmetric keys, wrapping, saved states, dual operations, the messages of 3.0, and what 3.2
+ * adds.
  */
 
 #pragma GCC diagnostic ignored "-Wunused-parameter"
