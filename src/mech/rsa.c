@@ -26,13 +26,6 @@ static enum hash mgf_hash(CK_ULONG mgf)
     return HASH_NONE;
 }
 
-/* The structs of the caller may be unaligned: copied before they are read. */
-#define READ_PARAM(type, name, in)                                                                 \
-    type name;                                                                                     \
-    if (!(in)->pParameter || (in)->ulParameterLen != sizeof(name))                                 \
-        return CKR_MECHANISM_PARAM_INVALID;                                                        \
-    memcpy(&name, (in)->pParameter, sizeof(name))
-
 CK_RV rsa_params_pss(const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
                      struct mech_params *ret)
 {

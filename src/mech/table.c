@@ -26,6 +26,12 @@
         .type = ckm, .key_type = CKK_EC, .flags = CKF_HW | CKF_DERIVE | EC_FLAGS,                  \
         .params = ec_params_ecdh, .derive = ec_derive                                              \
     }
+#define ENCRYPT_AND_WRAP (CKF_ENCRYPT | CKF_DECRYPT | CKF_WRAP | CKF_UNWRAP)
+#define AES(ckm, m, read, c, ...)                                                                  \
+    {                                                                                              \
+        .type = ckm, .key_type = CKK_AES, .flags = CKF_HW | ENCRYPT_AND_WRAP, .mode = m,           \
+        .params = read, .cipher = &c, __VA_ARGS__                                                  \
+    }
 #define DIGEST(ckm, h)                                                                             \
     {                                                                                              \
         .type = ckm, .key_type = NO_KEY, .flags = CKF_DIGEST, .hash = h, .params = params_none     \
@@ -68,6 +74,15 @@ static const struct mech table[] = {
     ECDSA(CKM_ECDSA_SHA512, HASH_SHA512),
     ECDH(CKM_ECDH1_DERIVE),
     ECDH(CKM_ECDH1_COFACTOR_DERIVE), /* the cofactor of every curve here is 1 */
+
+    {.type = CKM_AES_KEY_GEN, .key_type = CKK_AES, .flags = CKF_HW | CKF_GENERATE, .params = params_none},
+    AES(CKM_AES_ECB, AES_ECB, params_none, aes_whole, .wrap_block = AES_BLOCK),
+    AES(CKM_AES_CBC, AES_CBC, aes_params_iv, aes_whole, .wrap_block = AES_BLOCK),
+    AES(CKM_AES_CBC_PAD, AES_CBC, aes_params_iv, aes_cbc_pad),
+    AES(CKM_AES_CTR, AES_CTR, aes_params_counter, aes_stream),
+    AES(CKM_AES_OFB, AES_OFB, aes_params_iv, aes_stream),
+    AES(CKM_AES_CFB128, AES_CFB128, aes_params_iv, aes_stream),
+    AES(CKM_AES_CFB8, AES_CFB8, aes_params_iv, aes_bytes),
 
     DIGEST(CKM_SHA_1, HASH_SHA1),
     DIGEST(CKM_SHA224, HASH_SHA224),
@@ -115,12 +130,30 @@ bool mech_available(const struct mech *m, const struct tpm_caps *caps)
     }
 }
 
+/* The sizes of keys that every TPM has, or that software has: AES and HMAC in bytes, generic
+ * secrets in bits (3.1, 6.8 and 6.10). */
+static bool fixed_sizes(const struct mech *m, CK_MECHANISM_INFO *ret)
+{
+    bool hmac = m->key_type == MECH_HMAC_KEY || mech_hmac_hash(m->key_type) != HASH_NONE;
+    if (m->key_type == CKK_AES)
+        *ret = (CK_MECHANISM_INFO){16, 32, m->flags};
+    else if (hmac)
+        *ret = (CK_MECHANISM_INFO){1, MECH_SECRET_MAX, m->flags};
+    else if (m->key_type == CKK_GENERIC_SECRET)
+        *ret = (CK_MECHANISM_INFO){8, 8 * MECH_SECRET_MAX, m->flags};
+    else
+        return false;
+    return true;
+}
+
 void mech_info(const struct mech *m, const struct tpm_caps *caps, CK_MECHANISM_INFO *ret)
 {
     CK_ULONG low = 0, high = 0;
     uint32_t sizes = m->key_type == CKK_RSA  ? caps->rsa_sizes
                      : m->key_type == CKK_EC ? caps->curves
                                              : 0;
+    if (fixed_sizes(m, ret))
+        return;
     for (unsigned i = 0; i < 32; i++)
         if (sizes & (1u << i)) {
             CK_ULONG bits = m->key_type == CKK_RSA ? 1024 * (i + 1) : curve_bits((enum curve)i);
@@ -130,8 +163,13 @@ void mech_info(const struct mech *m, const struct tpm_caps *caps, CK_MECHANISM_I
     *ret = (CK_MECHANISM_INFO){.ulMinKeySize = low, .ulMaxKeySize = high, .flags = m->flags};
 }
 
-size_t mech_output_size(const struct mech *m, const struct mech_key *key)
+size_t mech_output_size(const struct mech *m, const struct mech_params *params,
+                        const struct mech_key *key)
 {
+    if (m->mac && params->mac_n)
+        return params->mac_n;
+    if (m->mac)
+        return m->mac_hash == HASH_NONE ? AES_BLOCK : hash_size(m->mac_hash);
     return m->key_type == CKK_EC ? 2 * curve_field_size(key->curve) : (key->modulus_bits + 7) / 8;
 }
 

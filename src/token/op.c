@@ -204,7 +204,7 @@ static size_t output_size(const struct op *op, enum op_kind kind)
     if (kind == OP_DIGEST)
         return hash_size(op->mech->hash);
     k = public_view(op);
-    return mech_output_size(op->mech, &k);
+    return mech_output_size(op->mech, &op->params, &k);
 }
 
 /* The data as the mechanism takes it: its digest, or itself. once: not NULL in a one-part call. */
@@ -259,7 +259,7 @@ static CK_RV with_private_key(struct session *s, struct op *op, enum op_kind kin
         .mech = op->mech, .params = &op->params, .key = &k, .tpm = s->token->lib->tpm};
     if (kind == OP_DECRYPT)
         return token_use_rv(decrypt(&call, in, out, out_n));
-    *out_n = (CK_ULONG)mech_output_size(op->mech, &k);
+    *out_n = (CK_ULONG)mech_output_size(op->mech, &op->params, &k);
     return token_use_rv(op->mech->sign(&call, in, out));
 }
 
@@ -282,7 +282,7 @@ static CK_RV finish(struct session *s, enum op_kind kind, const struct bytes *on
         .mech = op->mech, .params = &op->params, .key = &k, .tpm = s->token->lib->tpm};
     if (kind == OP_VERIFY_RECOVER)
         return recover(&call, in, out, out_n);
-    *out_n = (CK_ULONG)mech_output_size(op->mech, &k);
+    *out_n = (CK_ULONG)mech_output_size(op->mech, &op->params, &k);
     return op->mech->encrypt(&call, in, out);
 }
 
@@ -350,7 +350,7 @@ static CK_RV verify(struct session *s, const struct bytes *once, struct bytes si
     struct mech_key k = public_view(op);
     struct mech_call call = {
         .mech = op->mech, .params = &op->params, .key = &k, .tpm = s->token->lib->tpm};
-    if (signature.n != mech_output_size(op->mech, &k))
+    if (signature.n != mech_output_size(op->mech, &op->params, &k))
         return CKR_SIGNATURE_LEN_RANGE;
     TOKEN_READ(s->token);
     TRY(still_allowed(s, op));
