@@ -2,6 +2,7 @@
 #ifndef MECH_FAMILIES_H
 #define MECH_FAMILIES_H
 
+#include <string.h>
 #include "mech.h"
 
 /* The structs of the caller may be unaligned: copied before they are read. */
@@ -57,5 +58,14 @@ CK_RV eddsa_params(const struct mech *m, const CK_MECHANISM *in, const struct me
                    struct mech_params *ret);
 CK_RV eddsa_sign(const struct mech_call *call, struct bytes in, uint8_t *ret);
 CK_RV eddsa_verify(const struct mech_call *call, struct bytes in, struct bytes signature);
+/* aes.c */
+CK_RV aes_params_iv(const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
+                    struct mech_params *ret);
+CK_RV aes_params_counter(const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
+                         struct mech_params *ret);
+extern const struct mech_cipher aes_whole;  /* ECB, CBC */
+extern const struct mech_cipher aes_stream; /* CTR, CFB128, OFB */
+extern const struct mech_cipher aes_bytes;  /* CFB8 */
+extern const struct mech_cipher aes_cbc_pad;
 
 #endif

@@ -7,6 +7,7 @@
 #ifndef MECH_MECH_H
 #define MECH_MECH_H
 
+#include <soft/aes.h>
 #include <soft/private.h>
 #include <soft/soft.h>
 #include <tpm/tpm.h>
@@ -72,7 +73,8 @@ struct mech_params {
     struct buf iv;         /* AES: IV, nonce, or CTR's first counter block */
     struct buf aad;        /* GCM, CCM */
     unsigned counter_bits; /* CTR */
-    size_t data_n;         /* CCM: how long the data will be */
+    size_t
+        data_n; /* CCM: how long the data will be. C_WrapKey and C_UnwrapKey set it (3.2, 6.13.6) */
     size_t mac_n;      /* bytes of a tag, or of a _GENERAL mechanism's MAC; 0: the natural length */
     unsigned key_bits; /* RSA_AES_KEY_WRAP */
     struct mech_derivation derivation;
@@ -148,6 +150,9 @@ struct mech_pair_wanted {
 #define MECH_HMAC_KEY                                                                              \
     ((CK_KEY_TYPE)CK_UNAVAILABLE_INFORMATION - 2) /* generic or this hash's HMAC */
 
+/* Bytes of the longest generic or HMAC key that is made. */
+enum { MECH_SECRET_MAX = 512 };
+
 struct mech {
     CK_MECHANISM_TYPE type;
     CK_KEY_TYPE key_type; /* CK_UNAVAILABLE_INFORMATION: uses no key */
@@ -157,6 +162,8 @@ struct mech {
     /* of a derivation: it gives a data object; what it gives shows the base key's bytes, so that it
      * must be kept as that is */
     bool gives_data, glues;
+    enum aes_mode mode;   /* of an AES cipher */
+    size_t wrap_block;    /* C_WrapKey pads the key's value with zeros to a multiple; 0: to none */
     /* key: NULL where the mechanism uses none */
     CK_RV(*params)
     (const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
@@ -200,8 +207,11 @@ const struct mech *mech_table(size_t *ret_n);
 /* Does this TPM have what the mechanism needs? */
 bool mech_available(const struct mech *m, const struct tpm_caps *caps);
 void mech_info(const struct mech *m, const struct tpm_caps *caps, CK_MECHANISM_INFO *ret);
-/* Length of a signature or a ciphertext; the most a plaintext can have. */
-size_t mech_output_size(const struct mech *m, const struct mech_key *key);
+/* Length of a signature, MAC or ciphertext; the most a plaintext can have. Not for ciphers in
+ * parts.
+ */
+size_t mech_output_size(const struct mech *m, const struct mech_params *params,
+                        const struct mech_key *key);
 enum hash mech_hash_of(CK_MECHANISM_TYPE digest); /* CKM_SHA256 → HASH_SHA256; else HASH_NONE */
 
 #endif

@@ -29,6 +29,12 @@
         .flags = CKF_HW | CKF_DERIVE | CKF_ENCAPSULATE | CKF_DECAPSULATE | EC_FLAGS,               \
         .params = ec_params_ecdh, .derive = ec_derive, .encapsulate = ec_encapsulate               \
     }
+#define ENCRYPT_AND_WRAP (CKF_ENCRYPT | CKF_DECRYPT | CKF_WRAP | CKF_UNWRAP)
+#define AES(ckm, m, read, c, ...)                                                                  \
+    {                                                                                              \
+        .type = ckm, .key_type = CKK_AES, .flags = CKF_HW | ENCRYPT_AND_WRAP, .mode = m,           \
+        .params = read, .cipher = &c, __VA_ARGS__                                                  \
+    }
 #define DIGEST(ckm, h)                                                                             \
     {                                                                                              \
         .type = ckm, .key_type = NO_KEY, .flags = CKF_DIGEST, .hash = h, .params = params_none     \
@@ -92,6 +98,15 @@ static const struct mech table[] = {
     {.type = CKM_EC_MONTGOMERY_KEY_PAIR_GEN, .key_type = CKK_EC_MONTGOMERY,
      .flags = CKF_GENERATE_KEY_PAIR | EDWARDS_FLAGS, .params = params_none, .generate_soft = ec_generate_soft},
 
+    {.type = CKM_AES_KEY_GEN, .key_type = CKK_AES, .flags = CKF_HW | CKF_GENERATE, .params = params_none},
+    AES(CKM_AES_ECB, AES_ECB, params_none, aes_whole, .wrap_block = AES_BLOCK),
+    AES(CKM_AES_CBC, AES_CBC, aes_params_iv, aes_whole, .wrap_block = AES_BLOCK),
+    AES(CKM_AES_CBC_PAD, AES_CBC, aes_params_iv, aes_cbc_pad),
+    AES(CKM_AES_CTR, AES_CTR, aes_params_counter, aes_stream),
+    AES(CKM_AES_OFB, AES_OFB, aes_params_iv, aes_stream),
+    AES(CKM_AES_CFB128, AES_CFB128, aes_params_iv, aes_stream),
+    AES(CKM_AES_CFB8, AES_CFB8, aes_params_iv, aes_bytes),
+
     DIGEST(CKM_SHA_1, HASH_SHA1),
     DIGEST(CKM_SHA224, HASH_SHA224),
     DIGEST(CKM_SHA256, HASH_SHA256),
@@ -150,7 +165,7 @@ static const struct {
     {CKK_EC_MONTGOMERY, 255, 255},
     {CKK_AES, 16, 32},
     {MECH_HMAC_KEY, 1, MECH_SECRET_MAX},
-    {CKK_GENERIC_SECRET, 1, MECH_SECRET_MAX},
+    {CKK_GENERIC_SECRET, 8, 8 * MECH_SECRET_MAX}, /* bits, of all (3.1, 6.8) */
     {CKK_HKDF, 1, MECH_SECRET_MAX},
 };
 
@@ -182,8 +197,13 @@ void mech_info(const struct mech *m, const struct tpm_caps *caps, CK_MECHANISM_I
     *ret = (CK_MECHANISM_INFO){.ulMinKeySize = low, .ulMaxKeySize = high, .flags = m->flags};
 }
 
-size_t mech_output_size(const struct mech *m, const struct mech_key *key)
+size_t mech_output_size(const struct mech *m, const struct mech_params *params,
+                        const struct mech_key *key)
 {
+    if (m->mac && params->mac_n)
+        return params->mac_n;
+    if (m->mac)
+        return m->mac_hash == HASH_NONE ? AES_BLOCK : hash_size(m->mac_hash);
     if (m->key_type == CKK_EC || m->key_type == CKK_EC_EDWARDS)
         return 2 * curve_field_size(key->curve);
     return (key->modulus_bits + 7) / 8;
