@@ -149,6 +149,8 @@ struct mech_pair_wanted {
 #define MECH_HMAC_KEY                                                                              \
     ((CK_KEY_TYPE)CK_UNAVAILABLE_INFORMATION - 2) /* generic or this hash's HMAC */
 
+/* Bits of the longest RSA key that is made: longer ones take minutes. */
+enum { MECH_RSA_MADE_MAX = 4096 };
 /* Bytes of the longest generic or HMAC key that is made. */
 enum { MECH_SECRET_MAX = 32768 };
 

@@ -176,17 +176,18 @@ static void ec_sizes(const struct tpm_caps *caps, CK_ULONG *low, CK_ULONG *high)
     *high = curve_bits(CURVE_P521);
 }
 
-static void rsa_sizes(CK_ULONG *low, CK_ULONG *high)
+static void rsa_sizes(const struct mech *m, CK_ULONG *low, CK_ULONG *high)
 {
+    bool makes = m->flags & CKF_GENERATE_KEY_PAIR;
     *low = PRIVATE_RSA_BITS_MIN;
-    *high = PRIVATE_RSA_BITS_MAX;
+    *high = makes ? MECH_RSA_MADE_MAX : PRIVATE_RSA_BITS_MAX;
 }
 
 void mech_info(const struct mech *m, const struct tpm_caps *caps, CK_MECHANISM_INFO *ret)
 {
     CK_ULONG low = 0, high = 0;
     if (m->key_type == CKK_RSA)
-        rsa_sizes(&low, &high);
+        rsa_sizes(m, &low, &high);
     else if (m->key_type == CKK_EC)
         ec_sizes(caps, &low, &high);
     for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++)
