@@ -31,6 +31,12 @@
         .type = ckm, .key_type = NO_KEY, .flags = CKF_DIGEST, .hash = h, .params = params_none     \
     }
 
+/* All software's work, but for a pseudorandom function under a key in the TPM. */
+#define DERIVE(ckm, keys, read, f)                                                                 \
+    {                                                                                              \
+        .type = ckm, .key_type = keys, .flags = CKF_DERIVE, .params = read, .derive = f            \
+    }
+
 /* clang-format off */
 static const struct mech table[] = {
     {.type = CKM_RSA_PKCS_KEY_PAIR_GEN, .key_type = CKK_RSA, .flags = CKF_HW | CKF_GENERATE_KEY_PAIR,
@@ -78,6 +84,30 @@ static const struct mech table[] = {
     DIGEST(CKM_SHA3_256, HASH_SHA3_256),
     DIGEST(CKM_SHA3_384, HASH_SHA3_384),
     DIGEST(CKM_SHA3_512, HASH_SHA3_512),
+
+    {.type = CKM_HKDF_KEY_GEN, .key_type = CKK_HKDF, .flags = CKF_GENERATE, .params = params_none},
+    DERIVE(CKM_HKDF_DERIVE, MECH_HKDF_KEY, kdf_params_hkdf, kdf_hkdf),
+    DERIVE(CKM_HKDF_DATA, MECH_HKDF_KEY, kdf_params_hkdf, kdf_hkdf),
+    DERIVE(CKM_SP800_108_COUNTER_KDF, MECH_ANY_SECRET, sp800_108_params_counter, sp800_108_derive),
+    DERIVE(CKM_SP800_108_FEEDBACK_KDF, MECH_ANY_SECRET, sp800_108_params_feedback, sp800_108_derive),
+    DERIVE(CKM_SP800_108_DOUBLE_PIPELINE_KDF, MECH_ANY_SECRET, sp800_108_params_pipeline,
+           sp800_108_derive),
+    {.type = CKM_PKCS5_PBKD2, .key_type = NO_KEY, .flags = CKF_GENERATE,
+     .params = kdf_params_pbkdf2, .generate = kdf_pbkdf2},
+    DERIVE(CKM_CONCATENATE_BASE_AND_KEY, MECH_ANY_SECRET, combine_params_key, combine_base_key),
+    DERIVE(CKM_CONCATENATE_BASE_AND_DATA, MECH_ANY_SECRET, combine_params_data, combine_base_data),
+    DERIVE(CKM_CONCATENATE_DATA_AND_BASE, MECH_ANY_SECRET, combine_params_data, combine_data_base),
+    DERIVE(CKM_XOR_BASE_AND_DATA, MECH_ANY_SECRET, combine_params_data, combine_xor),
+    DERIVE(CKM_EXTRACT_KEY_FROM_KEY, MECH_ANY_SECRET, combine_params_offset, combine_extract),
+    DERIVE(CKM_TLS12_MASTER_KEY_DERIVE, CKK_GENERIC_SECRET, tls_params_master, tls_master),
+    DERIVE(CKM_TLS12_MASTER_KEY_DERIVE_DH, CKK_GENERIC_SECRET, tls_params_master_dh, tls_master_dh),
+    DERIVE(CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE, CKK_GENERIC_SECRET, tls_params_extended, tls_master),
+    DERIVE(CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE_DH, CKK_GENERIC_SECRET, tls_params_extended_dh,
+           tls_master_dh),
+    DERIVE(CKM_TLS12_KEY_AND_MAC_DERIVE, CKK_GENERIC_SECRET, tls_params_key_and_mac, tls_key_and_mac),
+    DERIVE(CKM_TLS12_KEY_SAFE_DERIVE, CKK_GENERIC_SECRET, tls_params_key_safe, tls_key_and_mac),
+    DERIVE(CKM_TLS12_KDF, CKK_GENERIC_SECRET, tls_params_kdf, tls_kdf),
+    DERIVE(CKM_TLS_KDF, CKK_GENERIC_SECRET, tls_params_kdf, tls_kdf),
 };
 /* clang-format on */
 
@@ -142,6 +172,7 @@ void mech_params_free(struct mech_params *p)
         &p->derivation.salt, &p->derivation.data, &p->derivation.seed};
     for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
         buf_free(all[i]);
+    secret_free(&p->derivation.password);
 }
 
 void mech_stream_free(struct mech_stream *s)
@@ -183,6 +214,8 @@ bool mech_takes_key(const struct mech *m, CK_KEY_TYPE type)
     if (m->key_type == MECH_HMAC_KEY)
         return type == CKK_GENERIC_SECRET ||
                (m->mac_hash != HASH_NONE && mech_hmac_hash(type) == m->mac_hash);
+    if (m->key_type == MECH_HKDF_KEY)
+        return type == CKK_GENERIC_SECRET || type == CKK_HKDF;
     if (m->key_type == CKK_EC && m->derive) /* 3.0, 2.3.16: ECDH is X25519's mechanism, too */
         return type == CKK_EC || type == CKK_EC_MONTGOMERY;
     return type == m->key_type;

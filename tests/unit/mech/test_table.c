@@ -24,12 +24,13 @@ static void test_flags_match_functions(void **state)
         assert_int_equal(!!(m->flags & CKF_VERIFY_RECOVER), m->recover != NULL);
         assert_int_equal(!!(m->flags & CKF_DERIVE), m->derive != NULL);
         assert_int_equal(!!(m->flags & CKF_GENERATE_KEY_PAIR), m->generate_pair != NULL);
+        assert_true(m->flags & CKF_GENERATE || !m->generate); /* without: a random key */
         assert_non_null(m->params);
         /* what has no function here is nobody's */
         const CK_FLAGS known = CKF_HW | CKF_SIGN | CKF_VERIFY | CKF_SIGN_RECOVER |
                                CKF_VERIFY_RECOVER | CKF_ENCRYPT | CKF_DECRYPT | CKF_DERIVE |
-                               CKF_GENERATE_KEY_PAIR | CKF_DIGEST | CKF_EC_F_P | CKF_EC_NAMEDCURVE |
-                               CKF_EC_UNCOMPRESS;
+                               CKF_GENERATE_KEY_PAIR | CKF_GENERATE | CKF_DIGEST | CKF_EC_F_P |
+                               CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS;
         assert_int_equal(m->flags & ~known, 0);
         assert_int_not_equal(
             m->flags & known & ~(CKF_HW | CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS), 0);
@@ -43,16 +44,41 @@ static void test_key_types(void **state)
         const struct mech *m = &rows[i];
         bool digest = m->flags & CKF_DIGEST;
         bool ec = m->flags & (CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS);
-        assert_int_equal(digest, m->key_type == CK_UNAVAILABLE_INFORMATION);
+        bool from_nothing = digest || m->generate;
+        bool secret = mech_takes_key(m, CKK_GENERIC_SECRET) || mech_takes_key(m, CKK_HKDF);
+        assert_int_equal(from_nothing, m->key_type == CK_UNAVAILABLE_INFORMATION);
         assert_int_equal(ec, m->key_type == CKK_EC);
-        assert_true(digest || ec || m->key_type == CKK_RSA);
-        /* the TPM does the private half of what has a key, none of a digest */
-        assert_int_equal(digest, !(m->flags & CKF_HW));
+        assert_true(from_nothing || ec || secret || m->key_type == CKK_RSA);
+        /* the TPM does the private half of a key pair's work, none of a digest's or a derivation's
+         */
+        assert_int_equal(from_nothing || secret, !(m->flags & CKF_HW));
         if (digest)
             assert_int_not_equal(m->hash, HASH_NONE);
         if (m->hash != HASH_NONE) /* a hash first: nothing that has to come back */
             assert_int_equal(m->flags & (CKF_ENCRYPT | CKF_DECRYPT | CKF_DERIVE), 0);
     }
+}
+
+/* What stands for several key types is those, and no others. */
+static void test_types_of_base_keys(void **state)
+{
+    (void)state;
+    static const CK_KEY_TYPE types[] = {
+        CKK_AES, CKK_GENERIC_SECRET, CKK_HKDF, CKK_SHA_1_HMAC, CKK_SHA3_512_HMAC, CKK_RSA, CKK_EC,
+        CKK_DES3};
+    static const struct {
+        CK_MECHANISM_TYPE mechanism;
+        bool takes[COUNT(types)];
+    } cases[] = {
+        {CKM_SP800_108_COUNTER_KDF, {true, true, true, true, true}},
+        {CKM_HKDF_DERIVE, {false, true, true}},
+        {CKM_HKDF_KEY_GEN, {false, false, true}},
+        {CKM_TLS12_KDF, {false, true}},
+        {CKM_PKCS5_PBKD2, {false}},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++)
+        for (size_t k = 0; k < COUNT(types); k++)
+            assert_int_equal(mech_takes_key(row(cases[i].mechanism), types[k]), cases[i].takes[k]);
 }
 
 static void test_no_row_twice(void **state)
@@ -83,14 +109,20 @@ static void test_every_row_is_in_a_test(void **state)
         bool rsa = in_list(rsa_covered, COUNT(rsa_covered), rows[i].type);
         bool ec = in_list(ec_covered, COUNT(ec_covered), rows[i].type);
         bool digest = in_list(digest_covered, COUNT(digest_covered), rows[i].type);
-        if (rsa + ec + digest != 1)
-            print_error("mechanism 0x%lx is in %d tests\n", rows[i].type, rsa + ec + digest);
-        assert_int_equal(rsa + ec + digest, 1);
+        int derived = in_list(kdf_covered, COUNT(kdf_covered), rows[i].type) +
+                      in_list(combine_covered, COUNT(combine_covered), rows[i].type) +
+                      in_list(tls_covered, COUNT(tls_covered), rows[i].type);
+        if (rsa + ec + digest + derived != 1)
+            print_error("mechanism 0x%lx is in %d tests\n", rows[i].type,
+                        rsa + ec + digest + derived);
+        assert_int_equal(rsa + ec + digest + derived, 1);
         assert_int_equal(rsa, rows[i].key_type == CKK_RSA);
         assert_int_equal(ec, rows[i].key_type == CKK_EC);
         in_tests++;
     }
-    assert_int_equal(in_tests, COUNT(rsa_covered) + COUNT(ec_covered) + COUNT(digest_covered));
+    assert_int_equal(in_tests, COUNT(rsa_covered) + COUNT(ec_covered) + COUNT(digest_covered) +
+                                   COUNT(kdf_covered) + COUNT(combine_covered) +
+                                   COUNT(tls_covered));
 }
 
 /* ---- digests ------------------------------------------------------------------------------- */
@@ -177,7 +209,7 @@ static void test_info_of_a_small_tpm(void **state)
         assert_int_equal(info.ulMaxKeySize, size);
         assert_int_equal(info.flags, rows[i].flags);
         assert_true(mech_available(&rows[i], &caps));
-        assert_int_equal(mech_available(&rows[i], &nothing), !!(rows[i].flags & CKF_DIGEST));
+        assert_int_equal(mech_available(&rows[i], &nothing), size == 0);
     }
 }
 
@@ -232,6 +264,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_flags_match_functions),
         cmocka_unit_test(test_key_types),
+        cmocka_unit_test(test_types_of_base_keys),
         cmocka_unit_test(test_no_row_twice),
         cmocka_unit_test(test_every_row_is_in_a_test),
         cmocka_unit_test(test_digests),
