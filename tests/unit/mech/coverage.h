@@ -42,10 +42,14 @@ static const CK_MECHANISM_TYPE kdf_covered[] = {
     CKM_HKDF_KEY_GEN,
     CKM_HKDF_DERIVE,
     CKM_HKDF_DATA,
+    CKM_PKCS5_PBKD2,
+};
+
+/* test_sp800_108.c */
+static const CK_MECHANISM_TYPE sp800_108_covered[] = {
     CKM_SP800_108_COUNTER_KDF,
     CKM_SP800_108_FEEDBACK_KDF,
     CKM_SP800_108_DOUBLE_PIPELINE_KDF,
-    CKM_PKCS5_PBKD2,
 };
 
 /* test_combine.c */

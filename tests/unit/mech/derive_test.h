@@ -112,8 +112,10 @@ static inline void assert_length_matters(CK_MECHANISM_TYPE type, const void *par
 
 /* ---- OpenSSL ------------------------------------------------------------------------------- */
 
+/* (OpenSSL takes no NULL for no bytes.) */
 #define OCTETS(key, bytes)                                                                         \
-    OSSL_PARAM_construct_octet_string(key, (void *)(uintptr_t)(bytes).p, (bytes).n)
+    OSSL_PARAM_construct_octet_string(                                                             \
+        key, (void *)(uintptr_t)((bytes).p ? (const void *)(bytes).p : ""), (bytes).n)
 #define TEXT(key, text) OSSL_PARAM_construct_utf8_string(key, (char *)(uintptr_t)(text), 0)
 #define DIGEST(h)       TEXT(OSSL_KDF_PARAM_DIGEST, hash_name[h])
 

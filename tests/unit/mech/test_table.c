@@ -110,6 +110,7 @@ static void test_every_row_is_in_a_test(void **state)
         bool ec = in_list(ec_covered, COUNT(ec_covered), rows[i].type);
         bool digest = in_list(digest_covered, COUNT(digest_covered), rows[i].type);
         int derived = in_list(kdf_covered, COUNT(kdf_covered), rows[i].type) +
+                      in_list(sp800_108_covered, COUNT(sp800_108_covered), rows[i].type) +
                       in_list(combine_covered, COUNT(combine_covered), rows[i].type) +
                       in_list(tls_covered, COUNT(tls_covered), rows[i].type);
         if (rsa + ec + digest + derived != 1)
@@ -121,8 +122,8 @@ static void test_every_row_is_in_a_test(void **state)
         in_tests++;
     }
     assert_int_equal(in_tests, COUNT(rsa_covered) + COUNT(ec_covered) + COUNT(digest_covered) +
-                                   COUNT(kdf_covered) + COUNT(combine_covered) +
-                                   COUNT(tls_covered));
+                                   COUNT(kdf_covered) + COUNT(sp800_108_covered) +
+                                   COUNT(combine_covered) + COUNT(tls_covered));
 }
 
 /* ---- digests ------------------------------------------------------------------------------- */
