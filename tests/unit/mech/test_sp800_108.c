@@ -575,6 +575,8 @@ static void test_fields(void **state)
     CK_SP800_108_DKM_LENGTH_FORMAT l = dkm_length(CK_SP800_108_DKM_LENGTH_SUM_OF_KEYS, 16);
     CK_SP800_108_DKM_LENGTH_FORMAT l0 = dkm_length(CK_SP800_108_DKM_LENGTH_SUM_OF_KEYS, 0);
     CK_SP800_108_DKM_LENGTH_FORMAT l72 = dkm_length(CK_SP800_108_DKM_LENGTH_SUM_OF_KEYS, 72);
+    CK_SP800_108_DKM_LENGTH_FORMAT l_long =
+        dkm_length(CK_SP800_108_DKM_LENGTH_SUM_OF_KEYS, (CK_ULONG)1 << 32 | 16);
     CK_SP800_108_DKM_LENGTH_FORMAT l_none = dkm_length(0, 16), l_three = dkm_length(3, 16);
     CK_OBJECT_HANDLE none = CK_INVALID_HANDLE, key = 1, another = 2;
     const CK_PRF_DATA_PARAM variable = FIELD(CK_SP800_108_ITERATION_VARIABLE, i);
@@ -582,6 +584,7 @@ static void test_fields(void **state)
     const CK_PRF_DATA_PARAM bad[][2] = {
         {FIELD(CK_SP800_108_DKM_LENGTH, l0), array(label)},
         {FIELD(CK_SP800_108_DKM_LENGTH, l72), array(label)},
+        {FIELD(CK_SP800_108_DKM_LENGTH, l_long), array(label)},
         {FIELD(CK_SP800_108_DKM_LENGTH, l_none), array(label)},
         {FIELD(CK_SP800_108_DKM_LENGTH, l_three), array(label)},
         {{CK_SP800_108_DKM_LENGTH, NULL, sizeof(l)}, array(label)},
