@@ -72,12 +72,6 @@ static bool is_hmac(const struct mech *m)
     return m->key_type == MECH_HMAC_KEY;
 }
 
-static bool is_secret(const struct mech *m)
-{
-    return m->key_type == CKK_AES || m->key_type == CKK_GENERIC_SECRET || is_hmac(m) ||
-           mech_hmac_hash(m->key_type) != HASH_NONE;
-}
-
 static void test_key_types(void **state)
 {
     (void)state;
