@@ -73,4 +73,13 @@ CK_RV mac_params_gmac(const struct mech *m, const CK_MECHANISM *in, const struct
                       struct mech_params *ret);
 extern const struct mech_mac mac_cmac, mac_gmac, mac_hmac;
 
+/* keywrap.c */
+CK_RV keywrap_params(const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
+                     struct mech_params *ret);
+CK_RV keywrap_params_kwp(const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
+                         struct mech_params *ret);
+CK_RV keywrap_params_rsa(const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
+                         struct mech_params *ret);
+extern const struct mech_cipher keywrap_kw, keywrap_kwp, keywrap_pkcs7, keywrap_rsa;
+
 #endif
