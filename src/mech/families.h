@@ -152,4 +152,13 @@ CK_RV tls_master_dh(const struct mech_call *call, size_t want, struct secret *re
 CK_RV tls_key_and_mac(const struct mech_call *call, size_t want, struct secret *ret);
 CK_RV tls_kdf(const struct mech_call *call, size_t want, struct secret *ret);
 
+/* keywrap.c */
+CK_RV keywrap_params(const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
+                     struct mech_params *ret);
+CK_RV keywrap_params_kwp(const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
+                         struct mech_params *ret);
+CK_RV keywrap_params_rsa(const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
+                         struct mech_params *ret);
+extern const struct mech_cipher keywrap_kw, keywrap_kwp, keywrap_pkcs7, keywrap_rsa;
+
 #endif

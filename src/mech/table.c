@@ -130,6 +130,12 @@ static const struct mech table[] = {
      .params = aead_params_gcm, .cipher = &aead_gcm, .message = aead_message_gcm},
     {.type = CKM_AES_CCM, .key_type = CKK_AES, .flags = CKF_HW | ENCRYPT_AND_WRAP | MESSAGES,
      .params = aead_params_ccm, .cipher = &aead_ccm, .message = aead_message_ccm},
+    AES(CKM_AES_KEY_WRAP, AES_ECB, keywrap_params, keywrap_kw, .wrap_block = AES_BLOCK / 2),
+    AES(CKM_AES_KEY_WRAP_KWP, AES_ECB, keywrap_params_kwp, keywrap_kwp),
+    AES(CKM_AES_KEY_WRAP_PAD, AES_ECB, keywrap_params_kwp, keywrap_kwp), /* KWP's older name */
+    AES(CKM_AES_KEY_WRAP_PKCS7, AES_ECB, keywrap_params, keywrap_pkcs7),
+    {.type = CKM_RSA_AES_KEY_WRAP, .key_type = CKK_RSA, .flags = CKF_HW | CKF_WRAP | CKF_UNWRAP,
+     .params = keywrap_params_rsa, .cipher = &keywrap_rsa},
     MAC(CKM_AES_CMAC, CKK_AES, CKF_HW, HASH_NONE, params_none, mac_cmac),
     MAC(CKM_AES_CMAC_GENERAL, CKK_AES, CKF_HW, HASH_NONE, mac_params_general, mac_cmac),
     MAC(CKM_AES_GMAC, CKK_AES, CKF_HW, HASH_NONE, mac_params_gmac, mac_gmac),

@@ -77,6 +77,12 @@ static const CK_MECHANISM_TYPE mac_covered[] = {
     CKM_SHA3_512_HMAC_GENERAL,
 };
 
+/* test_keywrap.c */
+static const CK_MECHANISM_TYPE keywrap_covered[] = {
+    CKM_AES_KEY_WRAP,       CKM_AES_KEY_WRAP_KWP, CKM_AES_KEY_WRAP_PAD,
+    CKM_AES_KEY_WRAP_PKCS7, CKM_RSA_AES_KEY_WRAP,
+};
+
 /* test_table.c */
 static const CK_MECHANISM_TYPE key_gen_covered[] = {
     CKM_AES_KEY_GEN,      CKM_GENERIC_SECRET_KEY_GEN, CKM_SHA_1_KEY_GEN,    CKM_SHA224_KEY_GEN,
