@@ -2,17 +2,8 @@
 
 #include <base/error.h>
 #include <soft/aes.h>
-#include <string.h>
 
 enum { PARAM_MAX = 65536 };
-
-bool params_copy(const CK_MECHANISM *in, void *ret, size_t n)
-{
-    if (!in->pParameter || in->ulParameterLen != n)
-        return false;
-    memcpy(ret, in->pParameter, n);
-    return true;
-}
 
 CK_RV params_append(const void *p, CK_ULONG n, struct buf *ret)
 {

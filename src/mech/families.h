@@ -2,7 +2,15 @@
 #ifndef MECH_FAMILIES_H
 #define MECH_FAMILIES_H
 
+#include <string.h>
 #include "mech.h"
+
+/* The structs of the caller may be unaligned: copied before they are read. */
+#define READ_PARAM(type, name, in)                                                                 \
+    type name;                                                                                     \
+    if (!(in)->pParameter || (in)->ulParameterLen != sizeof(name))                                 \
+        return CKR_MECHANISM_PARAM_INVALID;                                                        \
+    memcpy(&name, (in)->pParameter, sizeof(name))
 
 /* table.c */
 CK_RV params_none(const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
@@ -30,6 +38,8 @@ CK_RV rsa_decrypt_raw(const struct mech_call *call, struct bytes in, struct secr
 CK_RV rsa_generate_pair(struct tpm *t, const struct mech_pair_wanted *wanted,
                         struct tpm_key_made *ret);
 
+CK_RV rsa_generate_soft(const struct mech_pair_wanted *wanted, struct soft_private **ret);
+
 /* ec.c */
 CK_RV ec_params_ecdh(const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
                      struct mech_params *ret);
@@ -39,10 +49,28 @@ CK_RV ec_derive(const struct mech_call *call, size_t want, struct secret *ret);
 CK_RV ec_generate_pair(struct tpm *t, const struct mech_pair_wanted *wanted,
                        struct tpm_key_made *ret);
 
+CK_RV ec_generate_soft(const struct mech_pair_wanted *wanted, struct soft_private **ret);
+CK_RV ec_encapsulate(const struct mech_call *call, size_t want, struct buf *ret_ciphertext,
+                     struct secret *ret);
+
+/* eddsa.c */
+CK_RV eddsa_params(const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
+                   struct mech_params *ret);
+CK_RV eddsa_sign(const struct mech_call *call, struct bytes in, uint8_t *ret);
+CK_RV eddsa_verify(const struct mech_call *call, struct bytes in, struct bytes signature);
+
+/* aes.c */
+CK_RV aes_params_iv(const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
+                    struct mech_params *ret);
+CK_RV aes_params_counter(const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
+                         struct mech_params *ret);
+extern const struct mech_cipher aes_whole;  /* ECB, CBC */
+extern const struct mech_cipher aes_stream; /* CTR, CFB128, OFB */
+extern const struct mech_cipher aes_bytes;  /* CFB8 */
+extern const struct mech_cipher aes_cbc_pad;
+
 /* derive.c: what the derivations share */
 
-/* Copies a parameter of that size, which may lie at any address. False: it is none. */
-bool params_copy(const CK_MECHANISM *in, void *ret, size_t n);
 /* Appends what a parameter points at. CKR_MECHANISM_PARAM_INVALID: no pointer, or absurdly much. */
 CK_RV params_append(const void *p, CK_ULONG n, struct buf *ret);
 /* The base key's value. CKR_KEY_FUNCTION_NOT_PERMITTED: it is in the TPM. */
@@ -50,7 +78,6 @@ CK_RV derive_value(const struct mech_call *call, struct bytes *ret);
 /* want, or natural where that is 0. CKR_TEMPLATE_INCOMPLETE: natural is 0, too;
  * CKR_KEY_SIZE_RANGE: more than most. */
 CK_RV derive_length(size_t want, size_t natural, size_t most, size_t *ret);
-enum { DERIVED_MAX = 65536 };
 
 /* params->derivation.prf under the base key, wherever that is; call must outlive it.
  * CKR_KEY_FUNCTION_NOT_PERMITTED: the TPM does not compute it; CKR_KEY_TYPE_INCONSISTENT. */

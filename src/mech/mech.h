@@ -7,6 +7,7 @@
 #ifndef MECH_MECH_H
 #define MECH_MECH_H
 
+#include <soft/aes.h>
 #include <soft/private.h>
 #include <soft/soft.h>
 #include <tpm/tpm.h>
@@ -56,10 +57,10 @@ struct mech_derivation {
     struct mech_extra_key extra[MECH_EXTRA_KEYS];
     size_t n_extra;
     /* TLS 1.2 key and MAC: bits of each MAC secret and key, bytes of each IV, and where the results
-     * go, a CK_SSL3_KEY_MAT_OUT wherever it lies (NULL: another derivation). The value is the key
+     * go (NULL: another derivation). The value is the key
      * block of RFC 5246, 6.3: MAC secrets, keys, IVs, the client's before the server's. */
     size_t mac_bits, key_bits, iv_n;
-    void *material;
+    CK_SSL3_KEY_MAT_OUT *material;
     CK_VERSION *version; /* TLS master key: where derive puts the premaster secret's version */
 };
 
@@ -76,7 +77,8 @@ struct mech_params {
     struct buf iv;         /* AES: IV, nonce, or CTR's first counter block */
     struct buf aad;        /* GCM, CCM */
     unsigned counter_bits; /* CTR */
-    size_t data_n;         /* CCM: how long the data will be */
+    size_t
+        data_n; /* CCM: how long the data will be. C_WrapKey and C_UnwrapKey set it (3.2, 6.13.6) */
     size_t mac_n;      /* bytes of a tag, or of a _GENERAL mechanism's MAC; 0: the natural length */
     unsigned key_bits; /* RSA_AES_KEY_WRAP */
     struct mech_derivation derivation;
@@ -144,7 +146,7 @@ struct mech_pair_wanted {
     struct tpm_parent parent;
     struct bytes auth;
     unsigned modulus_bits;
-    uint32_t exponent;
+    struct bytes exponent; /* big-endian, without leading zeros */
     enum curve curve;
 };
 
@@ -154,12 +156,22 @@ struct mech_pair_wanted {
     ((CK_KEY_TYPE)CK_UNAVAILABLE_INFORMATION - 2) /* generic or this hash's HMAC */
 #define MECH_HKDF_KEY ((CK_KEY_TYPE)CK_UNAVAILABLE_INFORMATION - 3) /* generic or CKK_HKDF */
 
+/* Bytes of the longest generic or HMAC key that is made. */
+enum { MECH_SECRET_MAX = 32768 };
+
 struct mech {
     CK_MECHANISM_TYPE type;
     CK_KEY_TYPE key_type; /* CK_UNAVAILABLE_INFORMATION: uses no key */
     CK_FLAGS flags;       /* CKF_SIGN …; CKF_HW where the TPM does the private-key step */
     enum hash hash;       /* applied to the data first; HASH_NONE: the data goes in as it is */
     enum hash mac_hash;   /* of an HMAC */
+    /* of a derivation: it gives a data object; what it gives shows the base key's bytes, so that it
+     * must be kept as that is */
+    bool gives_data, glues;
+    enum aes_mode mode; /* of an AES cipher */
+    /* of wrapping: of secret keys only; what is unwrapped has the key at its end, after zeros */
+    bool secret_only, raw_block;
+    size_t wrap_block; /* C_WrapKey pads the key's value with zeros to a multiple; 0: to none */
     /* key: NULL where the mechanism uses none */
     CK_RV(*params)
     (const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
@@ -179,6 +191,11 @@ struct mech {
     CK_RV (*derive)(const struct mech_call *call, size_t want, struct secret *ret);
     CK_RV(*generate_pair)
     (struct tpm *t, const struct mech_pair_wanted *wanted, struct tpm_key_made *ret);
+    CK_RV (*generate_soft)(const struct mech_pair_wanted *wanted, struct soft_private **ret);
+    /* 3.2: a secret for the holder of key, and what that holder needs for it; decapsulation is
+     * derive with the ciphertext for params->peer. want as above. */
+    CK_RV(*encapsulate)
+    (const struct mech_call *call, size_t want, struct buf *ret_ciphertext, struct secret *ret);
     /* The value of a new secret key that is not simply random (PBKDF2); want as above. */
     CK_RV (*generate)(const struct mech_call *call, size_t want, struct secret *ret);
     const struct mech_cipher
@@ -192,6 +209,8 @@ struct mech {
 
 /* CKK_SHA256_HMAC → HASH_SHA256; HASH_NONE for other key types. */
 enum hash mech_hmac_hash(CK_KEY_TYPE type);
+/* Does it use a secret key, not one half of a pair? */
+bool mech_symmetric(const struct mech *m);
 /* Does the mechanism take a key of that type? */
 bool mech_takes_key(const struct mech *m, CK_KEY_TYPE type);
 
@@ -202,8 +221,11 @@ const struct mech *mech_table(size_t *ret_n);
 /* Does this TPM have what the mechanism needs? */
 bool mech_available(const struct mech *m, const struct tpm_caps *caps);
 void mech_info(const struct mech *m, const struct tpm_caps *caps, CK_MECHANISM_INFO *ret);
-/* Length of a signature or a ciphertext; the most a plaintext can have. */
-size_t mech_output_size(const struct mech *m, const struct mech_key *key);
+/* Length of a signature, MAC or ciphertext; the most a plaintext can have. Not for ciphers in
+ * parts.
+ */
+size_t mech_output_size(const struct mech *m, const struct mech_params *params,
+                        const struct mech_key *key);
 enum hash mech_hash_of(CK_MECHANISM_TYPE digest); /* CKM_SHA256 → HASH_SHA256; else HASH_NONE */
 
 #endif

@@ -1,7 +1,5 @@
 #include "families.h"
 
-#include <string.h>
-
 /* 3.1, 6.40: TLS 1.2. All is PRF(secret, label, seed) of RFC 5246, 5. */
 
 enum { MASTER = 48 };
@@ -39,9 +37,7 @@ CK_RV tls_params_master(const struct mech *m, const CK_MECHANISM *in, const stru
     (void)m;
     (void)key;
     struct mech_derivation *d = &ret->derivation;
-    CK_TLS12_MASTER_KEY_DERIVE_PARAMS p;
-    if (!params_copy(in, &p, sizeof(p)))
-        return CKR_MECHANISM_PARAM_INVALID;
+    READ_PARAM(CK_TLS12_MASTER_KEY_DERIVE_PARAMS, p, in);
     d->version = p.pVersion;
     TRY(set_prf(p.prfHashMechanism, d));
     TRY(buf_set(&d->data, BYTES_STR("master secret")));
@@ -55,8 +51,8 @@ CK_RV tls_params_extended(const struct mech *m, const CK_MECHANISM *in, const st
     (void)m;
     (void)key;
     struct mech_derivation *d = &ret->derivation;
-    CK_TLS12_EXTENDED_MASTER_KEY_DERIVE_PARAMS p;
-    if (!params_copy(in, &p, sizeof(p)) || p.ulSessionHashLen == 0)
+    READ_PARAM(CK_TLS12_EXTENDED_MASTER_KEY_DERIVE_PARAMS, p, in);
+    if (p.ulSessionHashLen == 0)
         return CKR_MECHANISM_PARAM_INVALID;
     d->version = p.pVersion;
     TRY(set_prf(p.prfHashMechanism, d));
@@ -116,9 +112,7 @@ CK_RV tls_params_key_and_mac(const struct mech *m, const CK_MECHANISM *in,
 {
     (void)m;
     (void)key;
-    CK_TLS12_KEY_MAT_PARAMS p;
-    if (!params_copy(in, &p, sizeof(p)))
-        return CKR_MECHANISM_PARAM_INVALID;
+    READ_PARAM(CK_TLS12_KEY_MAT_PARAMS, p, in);
     return key_material(&p, p.ulIVSizeInBits, &ret->derivation);
 }
 
@@ -128,9 +122,7 @@ CK_RV tls_params_key_safe(const struct mech *m, const CK_MECHANISM *in, const st
 {
     (void)m;
     (void)key;
-    CK_TLS12_KEY_MAT_PARAMS p;
-    if (!params_copy(in, &p, sizeof(p)))
-        return CKR_MECHANISM_PARAM_INVALID;
+    READ_PARAM(CK_TLS12_KEY_MAT_PARAMS, p, in);
     return key_material(&p, 0, &ret->derivation);
 }
 
@@ -141,8 +133,8 @@ CK_RV tls_params_kdf(const struct mech *m, const CK_MECHANISM *in, const struct 
     (void)m;
     (void)key;
     struct mech_derivation *d = &ret->derivation;
-    CK_TLS_KDF_PARAMS p;
-    if (!params_copy(in, &p, sizeof(p)) || p.ulContextDataLength > UINT16_MAX)
+    READ_PARAM(CK_TLS_KDF_PARAMS, p, in);
+    if (p.ulContextDataLength > UINT16_MAX)
         return CKR_MECHANISM_PARAM_INVALID;
     TRY(set_prf(p.prfMechanism, d));
     TRY(params_append(p.pLabel, p.ulLabelLength, &d->data));
@@ -198,6 +190,6 @@ CK_RV tls_key_and_mac(const struct mech_call *call, size_t want, struct secret *
 CK_RV tls_kdf(const struct mech_call *call, size_t want, struct secret *ret)
 {
     size_t n;
-    TRY(derive_length(want, 0, DERIVED_MAX, &n));
+    TRY(derive_length(want, 0, MECH_SECRET_MAX, &n));
     return prf(call, n, ret);
 }
