@@ -4,25 +4,14 @@
 
 /* ---- parameters ---------- ------------------------------------------------------------------ */
 
-static const struct {
-    CK_MECHANISM_TYPE type;
-    enum hash hash;
-} prfs[] = {
-    {CKM_SHA_1_HMAC, HASH_SHA1},        {CKM_SHA224_HMAC, HASH_SHA224},
-    {CKM_SHA256_HMAC, HASH_SHA256},     {CKM_SHA384_HMAC, HASH_SHA384},
-    {CKM_SHA512_HMAC, HASH_SHA512},     {CKM_SHA3_224_HMAC, HASH_SHA3_224},
-    {CKM_SHA3_256_HMAC, HASH_SHA3_256}, {CKM_SHA3_384_HMAC, HASH_SHA3_384},
-    {CKM_SHA3_512_HMAC, HASH_SHA3_512}, {CKM_AES_CMAC, HASH_NONE},
-};
-
+/* A MAC of its natural length; the _GENERAL ones are none. */
 static CK_RV read_prf(CK_SP800_108_PRF_TYPE type, enum hash *ret)
 {
-    for (size_t i = 0; i < sizeof(prfs) / sizeof(*prfs); i++)
-        if (prfs[i].type == type) {
-            *ret = prfs[i].hash;
-            return CKR_OK;
-        }
-    return CKR_MECHANISM_PARAM_INVALID;
+    const struct mech *m = mech_find(type);
+    if (!m || m->params != params_none || (m->mac != &mac_hmac && m->mac != &mac_cmac))
+        return CKR_MECHANISM_PARAM_INVALID;
+    *ret = m->mac_hash;
+    return CKR_OK;
 }
 
 static bool field_copy(const CK_PRF_DATA_PARAM *in, void *ret, size_t n)
