@@ -132,6 +132,7 @@ CK_RV combine_xor(const struct mech_call *call, size_t want, struct secret *ret)
 CK_RV combine_extract(const struct mech_call *call, size_t want, struct secret *ret);
 
 /* tls.c */
+enum { TLS_MASTER_SIZE = 48 };
 CK_RV tls_params_master(const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
                         struct mech_params *ret);
 CK_RV tls_params_master_dh(const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
@@ -146,9 +147,12 @@ CK_RV tls_params_key_safe(const struct mech *m, const CK_MECHANISM *in, const st
                           struct mech_params *ret);
 CK_RV tls_params_kdf(const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
                      struct mech_params *ret);
+CK_RV tls_params_mac(const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
+                     struct mech_params *ret);
 CK_RV tls_master(const struct mech_call *call, size_t want, struct secret *ret);
 CK_RV tls_master_dh(const struct mech_call *call, size_t want, struct secret *ret);
 CK_RV tls_key_and_mac(const struct mech_call *call, size_t want, struct secret *ret);
 CK_RV tls_kdf(const struct mech_call *call, size_t want, struct secret *ret);
+extern const struct mech_mac tls_finished;
 
 #endif

@@ -184,6 +184,8 @@ static const struct mech table[] = {
     /* 3.1, 6.40.8: as sensitive as its base key, too */
     DERIVE(CKM_TLS12_KDF, CKK_GENERIC_SECRET, tls_params_kdf, tls_kdf, .glues = true),
     DERIVE(CKM_TLS_KDF, CKK_GENERIC_SECRET, tls_params_kdf, tls_kdf, .glues = true),
+    MAC(CKM_TLS12_MAC, CKK_GENERIC_SECRET, 0, HASH_NONE, tls_params_mac, tls_finished),
+    MAC(CKM_TLS_MAC, CKK_GENERIC_SECRET, 0, HASH_NONE, tls_params_mac, tls_finished),
 };
 /* clang-format on */
 
@@ -235,6 +237,8 @@ static const struct {
     {MECH_HMAC_KEY, 1, MECH_SECRET_MAX},
     {CKK_GENERIC_SECRET, 8, 8 * MECH_SECRET_MAX}, /* bits, of all (3.1, 6.8) */
     {CKK_HKDF, 1, MECH_SECRET_MAX},
+    {MECH_HKDF_KEY, 1, MECH_SECRET_MAX},
+    {MECH_ANY_SECRET, 8, 8 * MECH_SECRET_MAX}, /* bits (6.42, 6.43) */
 };
 
 static void ec_sizes(const struct tpm_caps *caps, CK_ULONG *low, CK_ULONG *high)
@@ -263,6 +267,8 @@ void mech_info(const struct mech *m, const struct tpm_caps *caps, CK_MECHANISM_I
             low = sizes[i].low;
             high = sizes[i].high;
         }
+    if (m->derive == tls_master || m->derive == tls_master_dh) /* 3.1, 6.40.4: bytes */
+        low = high = TLS_MASTER_SIZE;
     *ret = (CK_MECHANISM_INFO){.ulMinKeySize = low, .ulMaxKeySize = high, .flags = m->flags};
 }
 

@@ -278,16 +278,22 @@ static void test_info_of_a_small_tpm(void **state)
     for (size_t i = 0; i < n_rows; i++) {
         mech_info(&rows[i], &caps, &info);
         CK_ULONG size = rows[i].key_type == CKK_RSA ? 2048 : rows[i].key_type == CKK_EC ? 256 : 0;
-        bool bits = rows[i].key_type == CKK_GENERIC_SECRET, aes = rows[i].key_type == CKK_AES;
+        bool aes = rows[i].key_type == CKK_AES;
+        bool bits = rows[i].key_type == CKK_GENERIC_SECRET || rows[i].key_type == MECH_ANY_SECRET;
+        bool master = rows[i].derive == tls_master || rows[i].derive == tls_master_dh;
         CK_ULONG unit = bits ? 8 : 1;
-        assert_int_equal(info.ulMinKeySize, !is_secret(&rows[i]) ? size : aes ? 16 : unit);
+        assert_int_equal(info.ulMinKeySize, !is_secret(&rows[i]) ? size
+                                            : aes                ? 16
+                                            : master             ? 48
+                                                                 : unit);
         assert_int_equal(info.ulMaxKeySize, !is_secret(&rows[i]) ? size
                                             : aes                ? 32
+                                            : master             ? 48
                                                                  : unit * MECH_SECRET_MAX);
         assert_int_equal(info.flags, rows[i].flags);
         assert_true(mech_available(&rows[i], &caps));
         assert_int_equal(mech_available(&rows[i], &nothing),
-                         (rows[i].flags & CKF_DIGEST) || is_secret(&rows[i]));
+                         (rows[i].flags & CKF_DIGEST) || rows[i].generate || is_secret(&rows[i]));
     }
 }
 
