@@ -126,6 +126,24 @@ CK_RV soft_digest_copy(const struct soft_digest *d, struct soft_digest **ret)
     return wrap(d->hash, soft_state.digest[d->hash].dupctx(d->state), ret);
 }
 
+CK_RV soft_digest_save(const struct soft_digest *d, struct buf *ret)
+{
+    return sha_save(d->hash, d->state, ret);
+}
+
+CK_RV soft_digest_load(enum hash h, struct bytes saved, struct soft_digest **ret)
+{
+    KEEP_ERROR_QUEUE;
+    if (h == HASH_NONE)
+        return CKR_SAVED_STATE_INVALID;
+    void *state = state_new(h);
+    CK_RV rv = state ? sha_load(h, saved, state) : CKR_OK;
+    if (rv == CKR_OK)
+        return wrap(h, state, ret);
+    state_free(h, state);
+    return rv;
+}
+
 void soft_digest_free(struct soft_digest **d)
 {
     if (!*d)
