@@ -10,7 +10,7 @@ static int read_table(void **state)
     return group_start(state);
 }
 
-#define EC_FLAGS (CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS)
+#define EC_FLAGS (CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS | CKF_EC_CURVENAME)
 
 /* Encryption in one part and in parts, and not both. */
 static void assert_ciphers_match(const struct mech *m)
