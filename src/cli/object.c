@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/names.h"
+#include "constants.h"
 #include "module.h"
+#include "public_key.h"
 #include "uri.h"
 #include "verbs.h"
 
@@ -204,6 +206,11 @@ static CK_RV curve_name(struct cli *cli, CK_OBJECT_HANDLE key, char *out, size_t
 {
     CLEANUP(buf_free) struct buf parameters = {0};
     TRY(object_attribute(cli, key, CKA_EC_PARAMS, &parameters));
+    int modern = public_key_curve25519(buf_bytes(&parameters));
+    if (modern != EVP_PKEY_NONE) {
+        snprintf(out, room, "%s", modern == EVP_PKEY_ED25519 ? "Ed25519" : "X25519");
+        return CKR_OK;
+    }
     const unsigned char *at = parameters.p;
     ASN1_OBJECT *oid = d2i_ASN1_OBJECT(NULL, &at, (long)parameters.n);
     int nid = oid ? OBJ_obj2nid(oid) : NID_undef;
@@ -220,7 +227,7 @@ CK_RV object_describe(struct cli *cli, const struct object *o, struct buf *ret)
     CK_KEY_TYPE type = object_ulong(cli, o->handle, CKA_KEY_TYPE);
     if (o->cls == CKO_CERTIFICATE)
         TRY(describe_certificate(cli, o, ret));
-    else if (type == CKK_EC)
+    else if (type == CKK_EC || type == CKK_EC_EDWARDS || type == CKK_EC_MONTGOMERY)
         TRY(curve_name(cli, o->handle, text, sizeof(text)));
     else if (type == CKK_RSA) {
         TRY(object_attribute(cli, o->handle, CKA_MODULUS, &modulus));
