@@ -196,21 +196,36 @@ static CK_RV decrypt_stream(struct job *job)
 /* ---- RSA: one block ---------------------------------------------------------------------------
  */
 
+/* RFC 8017, 7.1.1 and 7.2.1: what fits in. */
+static CK_RV check_length(struct job *job, size_t n)
+{
+    CLEANUP(buf_free) struct buf modulus = {0};
+    TRY(object_attribute(job->cli, job->key.object.handle, CKA_MODULUS, &modulus));
+    size_t overhead = 11;
+    if (job->mechanism->parameter == PARAMETER_OAEP)
+        overhead = 2 + 2 * (size_t)EVP_MD_get_size(EVP_get_digestbynid(job->mechanism->hash));
+    if (modulus.n < overhead || n <= modulus.n - overhead)
+        return CKR_OK;
+    return fail(EXIT_FAILED,
+                "Encrypt it with an AES key, and wrap that one with the RSA key: latchkey key wrap",
+                "%s is too long: with this key %s takes %zu bytes", job->in.name,
+                job->mechanism->name, modulus.n - overhead);
+}
+
 static CK_RV block(struct job *job)
 {
     enum { MOST = 2048 }; /* RSA of 16384 bits */
     uint8_t in[MOST + 1], out[MOST];
     CK_ULONG n = MOST;
     size_t got;
-    TRY(start(job));
     TRY(input_read(&job->in, in, sizeof(in), &got));
-    CK_RV rv =
-        got > MOST ? CKR_DATA_LEN_RANGE : job->way.once(job->cli->token.session, in, got, out, &n);
-    if (rv == CKR_DATA_LEN_RANGE && job->way.encrypt)
-        rv = fail(
-            EXIT_FAILED,
-            "Encrypt it with an AES key, and wrap that one with the RSA key: latchkey key wrap",
-            "%s is too long for the RSA key, which takes one short block", job->in.name);
+    CK_RV rv = job->way.encrypt ? check_length(job, got)
+               : got > MOST     ? CKR_ENCRYPTED_DATA_LEN_RANGE
+                                : CKR_OK;
+    if (rv == CKR_OK)
+        rv = start(job);
+    if (rv == CKR_OK)
+        rv = job->way.once(job->cli->token.session, in, got, out, &n);
     if (rv == CKR_OK)
         rv = output_write(&job->out, BYTES(out, n));
     secret_wipe(in, sizeof(in));

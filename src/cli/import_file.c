@@ -189,6 +189,7 @@ CK_RV import_file_read(struct cli *cli, const char *path, struct import_file *re
         return fail(EXIT_FAILED, NULL, "%s is too long for a key", path);
     const unsigned char *at = content.p;
     PKCS12 *p12 = content.n ? d2i_PKCS12(NULL, &at, (long)content.n) : NULL;
+    ERR_clear_error(); /* with one in the queue, PEM_read_bio_PrivateKey makes half a key of it */
     CK_RV rv = p12 ? read_pkcs12(p12, &password, ret) : read_key(&content, &password, ret);
     PKCS12_free(p12);
     TRY(rv);

@@ -236,7 +236,10 @@ CK_RV object_describe(struct cli *cli, const struct object *o, struct buf *ret)
         CK_ULONG n = object_ulong(cli, o->handle, CKA_VALUE_LEN);
         const char *name = name_key_type(type);
         name = type == CKK_GENERIC_SECRET ? "generic" : name + (strncmp(name, "CKK_", 4) ? 0 : 4);
-        snprintf(text, sizeof(text), "%s %lu", name, n == CK_UNAVAILABLE_INFORMATION ? 0 : n * 8);
+        if (n && n != CK_UNAVAILABLE_INFORMATION)
+            snprintf(text, sizeof(text), "%s %lu", name, n * 8);
+        else /* not every module knows it of a key that was unwrapped */
+            snprintf(text, sizeof(text), "%s", name);
     }
     return buf_append(ret, text, strlen(text) + 1);
 }

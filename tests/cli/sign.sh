@@ -7,6 +7,7 @@ start_token
 printf 'attack at dawn' >small
 head -c 65536 /dev/urandom >piece
 head -c 300000 /dev/urandom >large
+printf other >other
 FILES='empty small piece large'
 
 fits_both_ways() { # KEY 'OPENSSL SIGN/VERIFY OPTIONS' OPTIONS...
@@ -21,7 +22,7 @@ fits_both_ways() { # KEY 'OPENSSL SIGN/VERIFY OPTIONS' OPTIONS...
         openssl dgst $openssl -sign "$key.pem" -out sig "$file"
         succeeds lk verify "$key" "$file" "$@" --signature sig
         prints 'fits'
-        exits 1 lk verify "$key" "$0" "$@" --signature sig
+        exits 1 lk verify "$key" other "$@" --signature sig
         complains 'does not fit'
     done
 }
@@ -61,7 +62,8 @@ for file in small piece large; do # openssl 3.0 does not sign nothing
 done
 
 # MACs
-printf 'key of an HMAC, thirty-two bytes' >hmac.raw
+printf 'key of an HMAC, %.0s' {1..4} >hmac.raw
+same "$(stat -c %s hmac.raw)" 64
 succeeds lk key import hmac.raw --type generic --label mac --pin-file pin
 for file in $FILES; do
     for hash in sha1 sha256 sha512; do

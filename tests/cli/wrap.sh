@@ -19,7 +19,7 @@ there_and_back() { # WITH OPTIONS...
     shift
     succeeds lk key wrap data --with "$with" "$@" --pin-file pin -o wrapped
     succeeds lk key unwrap wrapped --with "$with" "$@" --type aes --label back --pin-file pin
-    prints 'TYPE +AES 256'
+    prints 'TYPE +AES'
     same_key back
 }
 there_and_back kek
