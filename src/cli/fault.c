@@ -80,6 +80,8 @@ static const struct fault {
     {CKR_TEMPLATE_INCOMPLETE, EXIT_FAILED,
      "the module wants more attributes than the command gives",
      "LATCHKEY_LOG=info makes the module say which."},
+    {CKR_ATTRIBUTE_TYPE_INVALID, EXIT_FAILED, "the module does not take such an object",
+     "LATCHKEY_LOG=info makes the module say why."},
     {CKR_MECHANISM_PARAM_INVALID, EXIT_FAILED, "the module does not take the mechanism that way",
      "Try another --mechanism."},
     {CKR_HOST_MEMORY, EXIT_FAILED, "memory is out", NULL},

@@ -111,16 +111,6 @@ static CK_RV add_all(struct cli *cli, const struct key_plan *plan, const struct 
 /* ---- is it there already ----------------------------------------------------------------------
  */
 
-static bool has_private(struct cli *cli, const struct object *public)
-{
-    static const CK_OBJECT_CLASS cls = CKO_PRIVATE_KEY;
-    CLEANUP(handles_free) struct handles found = {0};
-    struct template wanted = {0};
-    template_add(&wanted, CKA_CLASS, BYTES(&cls, sizeof(cls)));
-    template_add(&wanted, CKA_ID, buf_bytes(&public->id));
-    return public->id.n && objects_find(cli, wanted.attributes, 2, &found) == CKR_OK && found.n;
-}
-
 /* A public key whose private half arrives is no obstacle. */
 static CK_RV refuse_twice(struct cli *cli, const struct import_file *file)
 {
@@ -129,7 +119,8 @@ static CK_RV refuse_twice(struct cli *cli, const struct import_file *file)
         return CKR_OK;
     TRY(public_key_find(cli, CKO_PRIVATE_KEY, file->key, &private));
     TRY(public_key_find(cli, CKO_PUBLIC_KEY, file->key, &public));
-    if (!private.handle && (!public.handle || (file->private && !has_private(cli, &public))))
+    if (!private.handle &&
+        (!public.handle || (file->private && !public_key_has_private(cli, &public))))
         return CKR_OK;
     return fail(EXIT_AMBIGUOUS, "--force imports it once more under the new name.",
                 "this key is on the token already, as '%s'",

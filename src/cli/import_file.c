@@ -72,6 +72,7 @@ static CK_RV find_password(PKCS12 *p12, struct password *p, const char **ret)
         }
     TRY(ask(p));
     CLEANUP(secret_free) struct secret typed = p->text;
+    p->text = (struct secret){0};
     TRY(secret_new(&p->text, typed.n + 1)); /* with a NUL behind it */
     memcpy(p->text.p, typed.p, typed.n);
     *ret = (const char *)p->text.p;
@@ -87,11 +88,9 @@ static CK_RV read_pkcs12(PKCS12 *p12, struct password *p, struct import_file *re
     bool ok = PKCS12_parse(p12, password, &ret->key, &ret->certificate, &ret->issuers);
     if (!ok && !OSSL_PROVIDER_available(NULL, "legacy")) {
         /* RC2 and single DES, which older programs encrypt with */
-        OSSL_PROVIDER *legacy = OSSL_PROVIDER_load(NULL, "legacy");
-        OSSL_PROVIDER *usual = OSSL_PROVIDER_load(NULL, "default");
+        OSSL_PROVIDER_load(NULL, "legacy");
+        OSSL_PROVIDER_load(NULL, "default"); /* with another loaded it does not come by itself */
         ok = PKCS12_parse(p12, password, &ret->key, &ret->certificate, &ret->issuers);
-        OSSL_PROVIDER_unload(legacy);
-        OSSL_PROVIDER_unload(usual);
     }
     ret->private = true;
     if (!ok)

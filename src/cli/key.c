@@ -55,15 +55,6 @@ static CK_RV cells_of_key(struct cli *cli, struct table *t, const struct object 
     return cell_protection(cli, t, key->handle);
 }
 
-/* Public halves whose private half is in the list say nothing more. */
-static bool has_private(struct cli *cli, const struct object *public)
-{
-    CLEANUP(handles_free) struct handles found = {0};
-    CK_OBJECT_CLASS cls = CKO_PRIVATE_KEY;
-    CK_ATTRIBUTE wanted[] = {{CKA_CLASS, &cls, sizeof(cls)}, {CKA_ID, public->id.p, public->id.n}};
-    return public->id.n && objects_find(cli, wanted, 2, &found) == CKR_OK && found.n;
-}
-
 static CK_RV rows_of_class(struct cli *cli, struct table *t, CK_OBJECT_CLASS cls)
 {
     CLEANUP(handles_free) struct handles found = {0};
@@ -72,8 +63,8 @@ static CK_RV rows_of_class(struct cli *cli, struct table *t, CK_OBJECT_CLASS cls
     for (size_t i = 0; i < found.n; i++) {
         CLEANUP(object_free) struct object key = {0};
         TRY(object_read(cli, found.h[i], &key));
-        if (cls == CKO_PUBLIC_KEY && has_private(cli, &key))
-            continue;
+        if (cls == CKO_PUBLIC_KEY && public_key_has_private(cli, &key))
+            continue; /* it says nothing more than its private half */
         TRY(cells_of_key(cli, t, &key));
         TRY(cell_uri(cli, t, cls, &key));
     }

@@ -144,6 +144,17 @@ CK_RV public_key_find(struct cli *cli, CK_OBJECT_CLASS cls, EVP_PKEY *wanted, st
     return CKR_OK;
 }
 
+bool public_key_has_private(struct cli *cli, const struct object *public)
+{
+    static const CK_OBJECT_CLASS cls = CKO_PRIVATE_KEY;
+    CLEANUP(handles_free) struct handles found = {0};
+    struct template wanted = {0};
+    template_add(&wanted, CKA_CLASS, BYTES(&cls, sizeof(cls)));
+    template_add(&wanted, CKA_ID, buf_bytes(&public->id));
+    return public->id.n && objects_find(cli, wanted.attributes, wanted.n, &found) == CKR_OK &&
+           found.n;
+}
+
 static CK_RV from_same_id(struct cli *cli, const struct object *key, EVP_PKEY **ret)
 {
     CLEANUP(handles_free) struct handles found = {0};

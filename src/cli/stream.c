@@ -84,10 +84,11 @@ static char *name_beside(const char *path)
     return name;
 }
 
-/* Without a name as long as the file system allows it: then not even a kill leaves it behind. */
+/* Without a name where the file system allows it: then not even a kill leaves it behind. It gets
+ * one through /proc. */
 static bool open_unnamed(struct output *out, mode_t mode)
 {
-    char *copy = strdup(out->path);
+    char *copy = access("/proc/self/fd", X_OK) == 0 ? strdup(out->path) : NULL;
     out->fd = copy ? open(dirname(copy), O_TMPFILE | O_WRONLY | O_CLOEXEC, mode) : -1;
     free(copy);
     return out->fd >= 0;

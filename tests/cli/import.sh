@@ -170,6 +170,30 @@ openssl pkcs12 -export -nokeys -in p12.pem -passout file:password -out nokey.p12
 exits 1 lk key import nokey.p12 --label n --pin-file pin --password-file password
 complains 'cert import'
 
+# --- all or nothing --------------------------------------------------------------------------------
+# the module refuses the private key, the public one, a certificate, the issuer's
+succeeds lk cert delete 'Test CA' -y --pin-file pin
+count
+before=$objects
+(
+    export REFUSING_MODULE=${MODULE:-$LATCHKEY_BUILD/latchkey-pkcs11.so}
+    MODULE=$LATCHKEY_BUILD/tests/refusing-module.so
+    for call in 1 2 3 4; do
+        export REFUSING_CALL=$call
+        exits 6 lk key import full.p12 --label half --pin-file pin --password-file password
+        what=('' "private key 'half'" "public key 'half'" "certificate 'half'" "certificate 'Test CA'")
+        complains "cannot store the ${what[call]}"
+        [ "$call" = 1 ] || complains 'Nothing was imported'
+        exits 3 lk key show half --login --pin-file pin
+    done
+    export REFUSING_CALL=5
+    succeeds lk key import full.p12 --label half --pin-file pin --password-file password
+    exit "$FAILURES"
+) || FAILURES=$((FAILURES + 1))
+count
+same "$objects" $((before + 4))
+delete half
+
 # --- secret keys -----------------------------------------------------------------------------------
 head -c 32 /dev/urandom >aes.raw
 od -An -tx1 aes.raw >aes.hex
