@@ -79,7 +79,8 @@ static struct use *use(CK_MECHANISM_TYPE type, int c)
                              .curve = (enum curve)c,
                              .public_ = keys[c].public_,
                              .tpm_key = &keys[c].pair.key}};
-    u.call = (struct mech_call){row(type), &u.params, &u.key, fx.tpm};
+    u.call =
+        (struct mech_call){.mech = row(type), .params = &u.params, .key = &u.key, .tpm = fx.tpm};
     return &u;
 }
 
@@ -109,7 +110,7 @@ static void ecdsa(CK_MECHANISM_TYPE type, int c, struct bytes digest)
 {
     uint8_t signature[132];
     struct use *u = use(type, c);
-    size_t n = mech_output_size(u->call.mech, &u->key);
+    size_t n = mech_output_size(u->call.mech, &u->params, &u->key);
     assert_int_equal(n, 2 * keys[c].n);
     assert_ok(u->call.mech->sign(&u->call, digest, signature));
     assert_true(evp_verifies(&keys[c], digest, signature));
