@@ -2,7 +2,6 @@
 #include <openssl/ec.h>
 #include <openssl/objects.h>
 #include <string.h>
-#include "constants.h"
 #include "key_lines.h"
 #include "key_plan.h"
 #include "module.h"

@@ -1,6 +1,6 @@
+#include <latchkey/vendor.h>
 #include <stdio.h>
 #include <string.h>
-#include "constants.h"
 #include "module.h"
 #include "object.h"
 #include "pin.h"

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
-#include "constants.h"
 #include "key_lines.h"
 #include "object.h"
 #include "verbs.h"

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
-#include "constants.h"
 #include "module.h"
 
 #define SECRET  CKO_SECRET_KEY
@@ -176,8 +175,7 @@ void mechanism_fill(const struct mechanism *mechanism, struct mechanism_room *re
         break;
     case PARAMETER_RSA_AES:
         fill_oaep(mechanism->hash, ret);
-        ret->rsa_aes.aes_bits = 256;
-        ret->rsa_aes.oaep = &ret->oaep;
+        ret->rsa_aes = (CK_RSA_AES_KEY_WRAP_PARAMS){256, &ret->oaep};
         point(ret, &ret->rsa_aes, sizeof(ret->rsa_aes));
         break;
     }

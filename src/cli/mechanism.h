@@ -42,10 +42,7 @@ struct mechanism_room {
     union {
         CK_GCM_PARAMS gcm;
         CK_RSA_PKCS_PSS_PARAMS pss;
-        struct {
-            CK_ULONG aes_bits;
-            CK_RSA_PKCS_OAEP_PARAMS *oaep;
-        } rsa_aes; /* CK_RSA_AES_KEY_WRAP_PARAMS */
+        CK_RSA_AES_KEY_WRAP_PARAMS rsa_aes;
     };
     CK_RSA_PKCS_OAEP_PARAMS oaep;
 };

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/names.h"
-#include "constants.h"
 #include "module.h"
 #include "public_key.h"
 #include "uri.h"

@@ -8,7 +8,6 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <string.h>
-#include "constants.h"
 #include "template.h"
 
 static void free_builder(OSSL_PARAM_BLD **b)
