@@ -33,7 +33,7 @@ static CK_RV decode(struct query *q, struct store_object *ret)
     ret->token = row_int(q, 1, INT64_MAX);
     row_fixed(q, sizeof(ret->uid), ret->uid);
     ret->generation = row_u32(q);
-    ret->auth = (enum store_auth)row_int(q, STORE_AUTH_NONE, STORE_AUTH_EMPTY);
+    ret->auth = (enum store_auth)row_int(q, STORE_AUTH_NONE, STORE_AUTH_SEALED);
     ret->parent = row_u32(q);
     row_bytes(q, MAX_BYTES, &ret->parent_name);
     row_bytes(q, MAX_BYTES, &ret->pub);

@@ -129,8 +129,15 @@ enum store_column {
     STORE_COLUMNS
 };
 
-/* How the TPM authorization of a key row is found. */
-enum store_auth { STORE_AUTH_NONE, STORE_AUTH_DERIVED, STORE_AUTH_STORED, STORE_AUTH_EMPTY };
+/* How the TPM authorization of a key row is found; STORE_AUTH_SEALED: the key is none of the TPM's,
+ * priv is its value, sealed by the caller. */
+enum store_auth {
+    STORE_AUTH_NONE,
+    STORE_AUTH_DERIVED,
+    STORE_AUTH_STORED,
+    STORE_AUTH_EMPTY,
+    STORE_AUTH_SEALED
+};
 
 struct store_object {
     int64_t id; /* row id, never reused (AUTOINCREMENT); set by the store */
@@ -140,7 +147,7 @@ struct store_object {
     struct buf column[STORE_COLUMNS];
     struct buf attrs; /* serialised (and for private objects sealed) attributes */
     struct buf mac;   /* over a public row, under the token secret; empty: written without login */
-    struct buf pub, priv; /* TPM2B_PUBLIC, TPM2B_PRIVATE of a TPM key; empty otherwise */
+    struct buf pub, priv; /* TPM2B_PUBLIC, TPM2B_PRIVATE of a TPM key; else see store_auth */
     uint32_t parent;      /* handle of the parent; 0: transient primary */
     struct buf parent_name;
     enum store_auth auth;

@@ -100,6 +100,7 @@ static const struct key {
     {"show-empty-slot", NULL, parse_flag, offsetof(struct config, show_empty_slot)},
     {"session", NULL, parse_session, offsetof(struct config, password_session)},
     {"pin-storage", NULL, parse_storage, offsetof(struct config, pin_storage_sealed)},
+    {"sealed-keys", NULL, parse_flag, offsetof(struct config, sealed_keys)},
     {"pin-rounds", NULL, parse_rounds, offsetof(struct config, pin_rounds)},
     {"unattended", NULL, parse_flag, offsetof(struct config, unattended)},
 };
@@ -275,7 +276,8 @@ static CK_RV read_parameters(struct config *c, const char *parameters)
 
 CK_RV config_load(const char *parameters, struct config *ret)
 {
-    struct config c = {.log = LOG_ERROR, .pin_rounds = 10000, .lock_timeout = 30};
+    struct config c = {
+        .log = LOG_ERROR, .pin_rounds = 10000, .lock_timeout = 30, .sealed_keys = true};
     char *user = config_user_file();
     if (!secure_getenv("LATCHKEY_CONF"))
         read_file(&c, SYSTEM_FILE);

@@ -18,6 +18,7 @@ struct config {
     bool show_empty_slot;    /* offer the slot for C_InitToken also when a token exists */
     bool password_session;   /* session = password: key use without HMAC session */
     bool pin_storage_sealed; /* pin-storage = sealed: new tokens keep S in sealed objects, not NV */
+    bool sealed_keys;        /* sealed-keys: keys that the TPM cannot hold may be token objects */
     bool unattended;         /* new tokens get a user index outside dictionary-attack protection */
     uint32_t pin_rounds;     /* PBKDF2 rounds of new tokens; default 10,000 */
     uint32_t lock_timeout;   /* seconds to wait for the TPM lock; default 30 */

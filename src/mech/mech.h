@@ -7,29 +7,74 @@
 #ifndef MECH_MECH_H
 #define MECH_MECH_H
 
+#include <soft/private.h>
 #include <soft/soft.h>
 #include <tpm/tpm.h>
 
-/* A key as the families see it. Borrowed; public_ and curve/modulus_bits are always filled for key
- * pairs, tpm_key for private keys, value for secret keys. */
+/* A key as the families see it. Borrowed. curve or modulus is always filled for key pairs. Where an
+ * operation needs the secret part, exactly one of the last three is there: where the key lives, and
+ * with it whether the TPM does the work, is decided by which. */
 struct mech_key {
     CK_KEY_TYPE type;
     enum curve curve;
     size_t modulus_bits;
     struct bytes modulus; /* without leading zeros */
     const struct soft_key *public_;
-    const struct tpm_key *tpm_key;
-    struct bytes value;
+    const struct tpm_key *tpm_key;       /* private and secret keys in the TPM */
+    const struct soft_private *private_; /* private keys in software */
+    struct bytes value;                  /* secret keys in software */
 };
 
-/* A mechanism's parameter, read once at Init (the caller's memory may be gone afterwards). */
+enum { MECH_FIELDS = 16, MECH_EXTRA_KEYS = 16 };
+
+/* A key that a derivation makes beside the one that C_DeriveKey returns (SP800-108's additional
+ * keys). Borrowed from the caller for the length of the call. */
+struct mech_extra_key {
+    const CK_ATTRIBUTE *template;
+    CK_ULONG n;
+    CK_OBJECT_HANDLE *ret;
+};
+
+/* The parameter of a derivation. */
+struct mech_derivation {
+    enum hash prf;        /* HASH_NONE with SP800-108: AES-CMAC */
+    bool extract, expand; /* HKDF */
+    bool salted;          /* HKDF: salt was given, or is the other key's value */
+    struct buf salt;      /* HKDF, PBKDF2 */
+    struct buf data;      /* HKDF info, PBKDF2 password, what is concatenated or xored, TLS label */
+    struct buf seed;      /* TLS: the randoms, in the order of the PRF's seed */
+    uint32_t rounds;      /* PBKDF2 */
+    size_t offset;        /* EXTRACT_KEY_FROM_KEY: bits */
+    CK_OBJECT_HANDLE other;              /* a second key that the parameter names; 0: none */
+    struct kdf_field field[MECH_FIELDS]; /* SP800-108; their bytes lie in data */
+    size_t n_fields;
+    struct mech_extra_key extra[MECH_EXTRA_KEYS];
+    size_t n_extra;
+    /* TLS 1.2 key and MAC: bits of each MAC secret and key, bytes of each IV, and where the results
+     * go */
+    size_t mac_bits, key_bits;
+    void *material; /* CK_SSL3_KEY_MAT_OUT */
+    size_t iv_n;
+    CK_VERSION *version; /* TLS master key: where the premaster secret's version goes, or NULL */
+};
+
+/* A mechanism's parameter, read once at Init (the caller's memory may be gone afterwards, but for
+ * what a derivation writes to). */
 struct mech_params {
     enum hash hash, mgf;
     size_t salt;
-    struct buf label;  /* OAEP source data */
-    enum hash kdf;     /* ECDH: HASH_NONE is CKD_NULL */
-    struct buf shared; /* ECDH: SharedInfo */
-    struct buf peer;   /* ECDH: 04 || X || Y */
+    struct buf label;      /* OAEP source data, EdDSA context */
+    enum hash kdf;         /* ECDH: HASH_NONE is CKD_NULL */
+    struct buf shared;     /* ECDH: SharedInfo */
+    struct buf peer;       /* ECDH: 04 || X || Y */
+    bool flagged, prehash; /* EdDSA: CK_EDDSA_PARAMS was given; its phFlag */
+    struct buf iv;         /* AES: IV, nonce, or CTR's first counter block */
+    struct buf aad;        /* GCM, CCM */
+    unsigned counter_bits; /* CTR */
+    size_t data_n;         /* CCM: how long the data will be */
+    size_t mac_n;      /* bytes of a tag, or of a _GENERAL mechanism's MAC; 0: the natural length */
+    unsigned key_bits; /* RSA_AES_KEY_WRAP */
+    struct mech_derivation derivation;
 };
 void mech_params_free(struct mech_params *p);
 
@@ -39,7 +84,53 @@ struct mech_call {
     const struct mech *mech;
     const struct mech_params *params;
     const struct mech_key *key;
+    struct bytes other; /* the value of params->derivation.other */
     struct tpm *tpm;
+};
+
+/* ---- operations in parts ------------------------------------------------------------------- */
+
+/* What a family keeps from one call to the next. */
+struct mech_stream {
+    bool encrypt;
+    struct secret state;        /* the family's own struct: chaining values, subkeys */
+    struct soft_digest *digest; /* HMAC in software */
+    struct buf pending;         /* input that waits for a whole block, or for the end */
+};
+void mech_stream_free(struct mech_stream *s);
+
+/* A cipher. start comes before all, with s->encrypt set; it may ask the TPM. CKR_DATA_LEN_RANGE,
+ * CKR_ENCRYPTED_DATA_LEN_RANGE, CKR_ENCRYPTED_DATA_INVALID as PKCS#11 names them. */
+struct mech_cipher {
+    /* The most that the next n bytes bring out, with what the end brings after them when final is
+     * set. Where exact(s) it is what they bring. */
+    size_t (*most)(const struct mech_call *call, const struct mech_stream *s, size_t n, bool final);
+    bool (*exact)(const struct mech_stream *s);
+    CK_RV (*start)(const struct mech_call *call, struct mech_stream *s);
+    /* out may be in.p, and has room for most(…, false). */
+    CK_RV(*update)
+    (const struct mech_call *call, struct mech_stream *s, struct bytes in, uint8_t *out,
+     size_t *ret_n);
+    /* Leaves s as it is, so that it can be called again when the caller's buffer was too small. */
+    CK_RV(*final)
+    (const struct mech_call *call, const struct mech_stream *s, uint8_t *out, size_t *ret_n);
+};
+
+/* A MAC. ret of final holds mech_output_size bytes; s can then only be freed. */
+struct mech_mac {
+    CK_RV (*start)(const struct mech_call *call, struct mech_stream *s);
+    CK_RV (*update)(const struct mech_call *call, struct mech_stream *s, struct bytes in);
+    CK_RV (*final)(const struct mech_call *call, struct mech_stream *s, uint8_t *ret);
+};
+
+/* One message of C_EncryptMessage and its like: where its parts are in the caller's memory. */
+struct mech_message {
+    uint8_t *iv; /* what generated IVs are written to */
+    size_t iv_n, fixed_bits;
+    CK_ULONG generator; /* CKG_… */
+    uint8_t *tag;
+    size_t tag_n;
+    size_t data_n; /* CCM */
 };
 
 /* What C_GenerateKeyPair asks for, and what came of it. */
@@ -51,11 +142,17 @@ struct mech_pair_wanted {
     enum curve curve;
 };
 
+/* What stands for several key types in a row. */
+#define MECH_ANY_SECRET ((CK_KEY_TYPE)CK_UNAVAILABLE_INFORMATION - 1) /* every secret key */
+#define MECH_HMAC_KEY                                                                              \
+    ((CK_KEY_TYPE)CK_UNAVAILABLE_INFORMATION - 2) /* generic or this hash's HMAC */
+
 struct mech {
     CK_MECHANISM_TYPE type;
     CK_KEY_TYPE key_type; /* CK_UNAVAILABLE_INFORMATION: uses no key */
     CK_FLAGS flags;       /* CKF_SIGN …; CKF_HW where the TPM does the private-key step */
     enum hash hash;       /* applied to the data first; HASH_NONE: the data goes in as it is */
+    enum hash mac_hash;   /* of an HMAC */
     /* key: NULL where the mechanism uses none */
     CK_RV(*params)
     (const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
@@ -71,7 +168,21 @@ struct mech {
     CK_RV (*derive)(const struct mech_call *call, size_t want, struct secret *ret);
     CK_RV(*generate_pair)
     (struct tpm *t, const struct mech_pair_wanted *wanted, struct tpm_key_made *ret);
+    /* The value of a new secret key that is not simply random (PBKDF2); want as above. */
+    CK_RV (*generate)(const struct mech_call *call, size_t want, struct secret *ret);
+    const struct mech_cipher
+        *cipher;                /* encrypts and decrypts in parts; then encrypt, decrypt NULL */
+    const struct mech_mac *mac; /* signs and verifies in parts; then sign, verify NULL */
+    /* Reads the parameter of one message, or, with parameter NULL, that of the init alone. aad is
+     * set by the caller. CKR_MECHANISM_PARAM_INVALID. */
+    CK_RV(*message)
+    (const struct mech *m, void *parameter, CK_ULONG n, struct mech_message *ret);
 };
+
+/* CKK_SHA256_HMAC → HASH_SHA256; HASH_NONE for other key types. */
+enum hash mech_hmac_hash(CK_KEY_TYPE type);
+/* Does the mechanism take a key of that type? */
+bool mech_takes_key(const struct mech *m, CK_KEY_TYPE type);
 
 /* The row, or NULL. */
 const struct mech *mech_find(CK_MECHANISM_TYPE type);

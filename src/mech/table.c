@@ -137,9 +137,55 @@ size_t mech_output_size(const struct mech *m, const struct mech_key *key)
 
 void mech_params_free(struct mech_params *p)
 {
-    buf_free(&p->label);
-    buf_free(&p->shared);
-    buf_free(&p->peer);
+    struct buf *all[] = {
+        &p->label,           &p->shared,          &p->peer,           &p->iv, &p->aad,
+        &p->derivation.salt, &p->derivation.data, &p->derivation.seed};
+    for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
+        buf_free(all[i]);
+}
+
+void mech_stream_free(struct mech_stream *s)
+{
+    secret_free(&s->state);
+    soft_digest_free(&s->digest);
+    buf_free(&s->pending);
+}
+
+static const struct {
+    CK_KEY_TYPE type;
+    enum hash hash;
+} hmac_keys[] = {
+    {CKK_SHA_1_HMAC, HASH_SHA1},        {CKK_SHA224_HMAC, HASH_SHA224},
+    {CKK_SHA256_HMAC, HASH_SHA256},     {CKK_SHA384_HMAC, HASH_SHA384},
+    {CKK_SHA512_HMAC, HASH_SHA512},     {CKK_SHA3_224_HMAC, HASH_SHA3_224},
+    {CKK_SHA3_256_HMAC, HASH_SHA3_256}, {CKK_SHA3_384_HMAC, HASH_SHA3_384},
+    {CKK_SHA3_512_HMAC, HASH_SHA3_512},
+};
+
+enum hash mech_hmac_hash(CK_KEY_TYPE type)
+{
+    for (size_t i = 0; i < sizeof(hmac_keys) / sizeof(*hmac_keys); i++)
+        if (hmac_keys[i].type == type)
+            return hmac_keys[i].hash;
+    return HASH_NONE;
+}
+
+static bool is_secret(CK_KEY_TYPE type)
+{
+    return type == CKK_AES || type == CKK_GENERIC_SECRET || type == CKK_HKDF ||
+           mech_hmac_hash(type) != HASH_NONE;
+}
+
+bool mech_takes_key(const struct mech *m, CK_KEY_TYPE type)
+{
+    if (m->key_type == MECH_ANY_SECRET)
+        return is_secret(type);
+    if (m->key_type == MECH_HMAC_KEY)
+        return type == CKK_GENERIC_SECRET ||
+               (m->mac_hash != HASH_NONE && mech_hmac_hash(type) == m->mac_hash);
+    if (m->key_type == CKK_EC && m->derive) /* 3.0, 2.3.16: ECDH is X25519's mechanism, too */
+        return type == CKK_EC || type == CKK_EC_MONTGOMERY;
+    return type == m->key_type;
 }
 
 CK_RV params_none(const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,

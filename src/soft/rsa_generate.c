@@ -84,7 +84,8 @@ static CK_RV is_prime(const BIGNUM *w, bool *ret)
 /* gcd(p - 1, e) = 1 */
 static bool suits_exponent(const BIGNUM *p, uint64_t e)
 {
-    uint64_t a = e, b = (BN_mod_word(p, e) + e - 1) % e;
+    uint64_t a = e, b = BN_mod_word(p, e); /* no sum of them: e may have 64 bits */
+    b = b ? b - 1 : e - 1;
     while (b) {
         uint64_t remainder = a % b;
         a = b;

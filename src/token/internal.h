@@ -16,6 +16,7 @@
 #define ATTR_AUTH_ORIGIN (CKA_VENDOR_DEFINED | 0x4C4B0001UL)
 
 enum { PIN_MIN = 4, PIN_MAX = 255 };
+enum { SECRET_VALUE_MAX = 32768 }; /* bytes of a secret key */
 
 /* ---- objects ------------------------------------------------------------------------------- */
 
@@ -29,14 +30,22 @@ struct object {
     bool private_;
     bool sealed_with_login; /* a public row whose MAC under S was checked and is right */
     struct attrs attrs;
-    struct buf pub, priv; /* TPM key blobs */
+    struct buf pub, priv; /* TPM key blobs; with STORE_AUTH_SEALED priv is the sealed value */
     uint32_t parent;
     struct buf parent_name;
     enum store_auth auth;
     struct secret own_auth; /* authorization of a session key made without login */
-    struct secret value;    /* CKA_VALUE of a secret key */
-    struct object *next;    /* token.objects: the list of session objects */
+    /* A key in process memory, as long as its session: a secret key's bytes, or a private key. A
+     * logout wipes those of private objects, under token.state (write): the one change that a
+     * published object sees. */
+    struct secret value;
+    struct soft_private *private_key;
+    struct object *next; /* token.objects: the list of session objects */
 };
+
+/* Where a key's secret part is: what CKA_LATCHKEY_PROTECTION tells. */
+enum protection { PROTECTION_NONE, PROTECTION_TPM, PROTECTION_SEALED, PROTECTION_SESSION };
+enum protection object_protection(const struct object *o);
 
 struct object *object_ref(struct object *o);
 void object_unref(struct object **o);
@@ -196,18 +205,81 @@ CK_RV object_column(struct token *t, enum store_column column, struct bytes valu
                     struct buf *ret);
 extern const CK_ATTRIBUTE_TYPE object_column_type[STORE_COLUMNS];
 
+/* AES-256-GCM under the token's sealing key, bound to token, object and what it is; appends to ret.
+ * Needs a login. */
+CK_RV object_seal(struct token *t, const uint8_t *uid, const char *what, struct bytes plain,
+                  struct buf *ret);
+CK_RV object_open_sealed(struct token *t, const uint8_t *uid, const char *what, struct bytes sealed,
+                         struct secret *ret);
+
 /* Fills in what the token says of every new object and every new key. */
 CK_RV object_finish(struct object *o);
-/* A private object's TPM key as src/tpm wants it; auth receives the authorization. */
-CK_RV object_tpm_key(struct token *t, const struct object *o, struct secret *auth,
-                     struct tpm_key *ret);
-/* The public half of an RSA or EC key object, private ones included. */
+
+/* ---- keys: hold.c (token.state held for reading) ---------------------------------------------- */
+
+/* The public half of an asymmetric key object, private ones included. */
 CK_RV object_public(const struct object *o, struct soft_key **ret);
-/* The key as mechanisms see it, without its private part. Borrows from the object. */
+/* The key as mechanisms see it, without its secret part. Borrows from the object. */
 struct mech_key object_mech_key(const struct object *o);
 /* CKA_ALLOWED_MECHANISMS: CKR_MECHANISM_INVALID when the list is there and the mechanism not in it.
  */
 CK_RV key_mechanism_allowed(const struct object *key, CK_MECHANISM_TYPE type);
+
+enum curve key_curve(CK_KEY_TYPE type, struct bytes params);
+/* The TPM authorization of a key: derived from S, or its own. CKR_USER_NOT_LOGGED_IN. */
+CK_RV key_authorization(struct token *t, const struct object *o, struct secret *ret);
+
+/* A private or secret key opened for one call, with what mech_key borrows from. */
+struct held_key {
+    struct mech_key key;
+    struct tpm_key tpm;
+    struct secret auth, value;
+    struct soft_private *private_;
+};
+/* CKR_USER_NOT_LOGGED_IN: its authorization, or its seal, follows from S. */
+CK_RV key_hold(struct token *t, const struct object *o, struct held_key *ret);
+void key_release(struct held_key *k);
+/* The bytes of a key that is not in the TPM: a secret key's value, a private key's PrivateKeyInfo.
+ * CKR_KEY_UNEXTRACTABLE: it is in the TPM. */
+CK_RV key_bytes(struct token *t, const struct object *o, struct secret *ret);
+/* A sensitive attribute that may be told (attrs_revealable), in a form that outlives the call.
+ * CKR_ATTRIBUTE_TYPE_INVALID: the key has no such part, or the TPM keeps it. */
+CK_RV key_secret_attribute(struct token *t, const struct object *o, CK_ATTRIBUTE_TYPE type,
+                           struct secret *ret);
+
+/* ---- new keys: place.c ------------------------------------------------------------------------ */
+
+/* How a new key came about: decides where it may live and what CKA_LOCAL and its like say. */
+enum origin { ORIGIN_GENERATED, ORIGIN_CREATED, ORIGIN_UNWRAPPED, ORIGIN_DERIVED, ORIGIN_COPIED };
+
+/* What a new key is made of; both empty: the TPM or the generator makes it (generated only). */
+struct material {
+    struct bytes value;
+    const struct soft_private *private_;
+};
+/* Puts a finished key object (object_finish was called) where it will live: into the TPM, sealed
+ * into the row, or into memory, and says so in CKA_LATCHKEY_PROTECTION. length: bytes of a secret
+ * key that is to be generated. CKR_TEMPLATE_INCONSISTENT: the template asks for a protection that
+ * cannot be had. */
+CK_RV key_place(struct session *s, struct object *o, enum origin origin,
+                const struct material *from, size_t length);
+/* Would it live in the TPM? A pair is made there, not placed. */
+CK_RV key_fits_tpm(struct session *s, const struct object *o, enum origin origin,
+                   const struct material *from, size_t length, bool *ret);
+/* The authorization a new TPM key of this object is made with. */
+CK_RV key_prepare(struct token *t, struct object *o, struct secret *auth);
+/* Moves what the TPM made into the object. */
+void key_take_blobs(struct object *o, struct tpm_key_made *made);
+CK_RV key_tell_protection(struct object *o);
+/* CKA_LOCAL, CKA_KEY_GEN_MECHANISM, CKA_ALWAYS_SENSITIVE, CKA_NEVER_EXTRACTABLE, CKA_CHECK_VALUE.
+ * base: what it was derived from, or NULL. mechanism: of a generated key. */
+CK_RV key_history(struct object *o, enum origin origin, CK_MECHANISM_TYPE mechanism,
+                  const struct object *base);
+/* Checks and completes a new secret key's value against CKA_KEY_TYPE and CKA_VALUE_LEN.
+ * CKR_ATTRIBUTE_VALUE_INVALID, CKR_KEY_SIZE_RANGE. */
+CK_RV key_check_value_length(CK_KEY_TYPE type, size_t n);
+/* The attributes of a key pair's half that follow from the key: modulus, point, SPKI … */
+CK_RV key_describe(struct attrs *a, const struct soft_key *public_);
 /* C_Login with CKU_CONTEXT_SPECIFIC: for the operation of this session that waits for it. */
 CK_RV op_context_login(struct session *s, struct bytes pin);
 

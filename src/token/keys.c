@@ -249,7 +249,7 @@ static CK_RV derive_value(struct session *s, const struct mech *m, const struct 
     TRY(object_tpm_key(t, base, &auth, &key));
     struct mech_key mkey = object_mech_key(base);
     mkey.tpm_key = &key;
-    struct mech_call call = {m, params, &mkey, t->lib->tpm};
+    struct mech_call call = {.mech = m, .params = params, .key = &mkey, .tpm = t->lib->tpm};
     TRY(token_use_rv(m->derive(&call, want, &o->value)));
     return attrs_set_ulong(&o->attrs, CKA_VALUE_LEN, (CK_ULONG)o->value.n);
 }

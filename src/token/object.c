@@ -34,6 +34,7 @@ void object_unref(struct object **op)
     buf_free(&o->parent_name);
     secret_free(&o->own_auth);
     secret_free(&o->value);
+    soft_private_free(&o->private_key);
     free(o);
 }
 
@@ -96,7 +97,7 @@ static CK_RV seal_context(const struct token *t, const uint8_t *uid, const char 
     return buf_append(ret, what, strlen(what));
 }
 
-static CK_RV seal(struct token *t, const uint8_t *uid, const char *what, struct bytes plain,
+CK_RV object_seal(struct token *t, const uint8_t *uid, const char *what, struct bytes plain,
                   struct buf *ret)
 {
     CLEANUP(buf_free) struct buf context = {0};
@@ -106,7 +107,7 @@ static CK_RV seal(struct token *t, const uint8_t *uid, const char *what, struct 
     return soft_gcm_seal(t->keys.seal.p, buf_bytes(&context), plain, ret);
 }
 
-static CK_RV open_sealed(struct token *t, const uint8_t *uid, const char *what, struct bytes sealed,
+CK_RV object_open_sealed(struct token *t, const uint8_t *uid, const char *what, struct bytes sealed,
                          struct secret *ret)
 {
     CLEANUP(buf_free) struct buf context = {0};
@@ -142,8 +143,8 @@ static CK_RV to_row(struct token *t, const struct object *o, struct store_object
     TRY(fill_columns(t, o, row));
     TRY(attrs_pack(&o->attrs, &packed));
     if (o->private_) {
-        TRY(seal(t, o->uid, "attrs", buf_bytes(&packed), &row->attrs));
-        return seal(t, o->uid, "pub", buf_bytes(&o->pub), &row->pub);
+        TRY(object_seal(t, o->uid, "attrs", buf_bytes(&packed), &row->attrs));
+        return object_seal(t, o->uid, "pub", buf_bytes(&o->pub), &row->pub);
     }
     TRY(buf_set(&row->attrs, buf_bytes(&packed)));
     TRY(buf_set(&row->pub, buf_bytes(&o->pub)));
@@ -166,9 +167,9 @@ static CK_RV damaged(const struct store_object *row)
 static CK_RV read_private(struct token *t, const struct store_object *row, struct object *o)
 {
     CLEANUP(secret_free) struct secret attrs = {0}, pub = {0};
-    if (open_sealed(t, row->uid, "attrs", buf_bytes(&row->attrs), &attrs) != CKR_OK)
+    if (object_open_sealed(t, row->uid, "attrs", buf_bytes(&row->attrs), &attrs) != CKR_OK)
         return damaged(row);
-    if (row->pub.n && open_sealed(t, row->uid, "pub", buf_bytes(&row->pub), &pub) != CKR_OK)
+    if (row->pub.n && object_open_sealed(t, row->uid, "pub", buf_bytes(&row->pub), &pub) != CKR_OK)
         return damaged(row);
     TRY(buf_set(&o->pub, secret_bytes(&pub)));
     return attrs_unpack(secret_bytes(&attrs), &o->attrs) == CKR_OK ? CKR_OK : damaged(row);
@@ -455,53 +456,4 @@ CK_RV object_finish(struct object *o)
     bytes_hex(BYTES_OF(o->uid), hex);
     o->private_ = attrs_true(&o->attrs, CKA_PRIVATE);
     return attrs_set(&o->attrs, CKA_UNIQUE_ID, BYTES(hex, 32));
-}
-
-static struct bytes auth_origin(const struct object *o)
-{
-    struct bytes origin = attrs_bytes(&o->attrs, ATTR_AUTH_ORIGIN);
-    return origin.n ? origin : BYTES_OF(o->uid);
-}
-
-CK_RV object_tpm_key(struct token *t, const struct object *o, struct secret *auth,
-                     struct tpm_key *ret)
-{
-    static const char info[] = "latchkey key authorization";
-    /* token keys are made and changed under login only: one without a valid MAC is a forgery that
-     * says what the real key may do */
-    if (o->row && !o->private_ && !o->sealed_with_login)
-        return t->login == LOGIN_NONE ? CKR_USER_NOT_LOGGED_IN
-                                      : error_log(CKR_DEVICE_ERROR,
-                                                  "the attributes of key %lld do not bear the mark "
-                                                  "of a login; it is not used",
-                                                  (long long)o->row);
-    TRY(secret_new(auth, TPM_AUTH));
-    if (o->own_auth.n)
-        memcpy(auth->p, o->own_auth.p, TPM_AUTH);
-    else if (t->login != LOGIN_USER)
-        return CKR_USER_NOT_LOGGED_IN;
-    else
-        TRY(soft_hkdf(HASH_SHA256, secret_bytes(&t->keys.s), auth_origin(o), BYTES_STR(info),
-                      auth->p, auth->n));
-    *ret = (struct tpm_key){
-        .parent = {o->parent, buf_bytes(&o->parent_name), buf_bytes(&t->row.parent_public)},
-        .pub = buf_bytes(&o->pub),
-        .priv = buf_bytes(&o->priv),
-        .auth = secret_bytes(auth),
-    };
-    return CKR_OK;
-}
-
-CK_RV object_public(const struct object *o, struct soft_key **ret)
-{
-    CK_KEY_TYPE type = attrs_ulong(&o->attrs, CKA_KEY_TYPE, CK_UNAVAILABLE_INFORMATION);
-    if (type == CKK_RSA)
-        return soft_key_rsa(attrs_bytes(&o->attrs, CKA_MODULUS),
-                            attrs_bytes(&o->attrs, CKA_PUBLIC_EXPONENT), ret);
-    struct bytes point;
-    enum curve c = curve_from_params(attrs_bytes(&o->attrs, CKA_EC_PARAMS));
-    if (type != CKK_EC || c == CURVE_NONE ||
-        !soft_octet_string_parse(attrs_bytes(&o->attrs, CKA_EC_POINT), &point))
-        return CKR_KEY_TYPE_INCONSISTENT;
-    return soft_key_ec(c, point, ret);
 }

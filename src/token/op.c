@@ -48,24 +48,6 @@ static const struct {
     [OP_VERIFY_RECOVER] = {CKF_VERIFY_RECOVER, CKO_PUBLIC_KEY, CKA_VERIFY_RECOVER},
 };
 
-/* The key as the mechanism sees it, but for the private part. */
-struct mech_key object_mech_key(const struct object *o)
-{
-    struct mech_key k = {.type = attrs_ulong(&o->attrs, CKA_KEY_TYPE, CK_UNAVAILABLE_INFORMATION)};
-    if (k.type == CKK_EC)
-        k.curve = curve_from_params(attrs_bytes(&o->attrs, CKA_EC_PARAMS));
-    if (k.type != CKK_RSA)
-        return k;
-    struct bytes n = attrs_bytes(&o->attrs, CKA_MODULUS);
-    while (n.n && n.p[0] == 0)
-        n = BYTES(n.p + 1, n.n - 1);
-    k.modulus = n;
-    k.modulus_bits = n.n * 8;
-    for (unsigned top = n.n ? n.p[0] : 0x80; !(top & 0x80); top <<= 1)
-        k.modulus_bits--;
-    return k;
-}
-
 static struct mech_key public_view(const struct op *op)
 {
     struct mech_key k = object_mech_key(op->key);
@@ -74,16 +56,6 @@ static struct mech_key public_view(const struct op *op)
 }
 
 /* ---- beginning ----------------------------------------------------------------------------- */
-
-/* CKA_ALLOWED_MECHANISMS (2.40, 4.7): absent or empty, any. */
-CK_RV key_mechanism_allowed(const struct object *key, CK_MECHANISM_TYPE type)
-{
-    struct bytes list = attrs_bytes(&key->attrs, CKA_ALLOWED_MECHANISMS);
-    for (size_t at = 0; at < list.n; at += sizeof(type))
-        if (memcmp(list.p + at, &type, sizeof(type)) == 0)
-            return CKR_OK;
-    return list.n ? CKR_MECHANISM_INVALID : CKR_OK;
-}
 
 static CK_RV take_key(struct session *s, enum op_kind kind, CK_OBJECT_HANDLE handle, struct op *op)
 {
@@ -255,7 +227,8 @@ static CK_RV with_private_key(struct session *s, struct op *op, enum op_kind kin
     struct mech_key k = public_view(op);
     TRY(object_tpm_key(s->token, op->key, &auth, &key));
     k.tpm_key = &key;
-    struct mech_call call = {op->mech, &op->params, &k, s->token->lib->tpm};
+    struct mech_call call = {
+        .mech = op->mech, .params = &op->params, .key = &k, .tpm = s->token->lib->tpm};
     if (kind == OP_DECRYPT)
         return token_use_rv(decrypt(&call, in, out, out_n));
     *out_n = (CK_ULONG)mech_output_size(op->mech, &k);
@@ -277,7 +250,8 @@ static CK_RV finish(struct session *s, enum op_kind kind, const struct bytes *on
     if (kinds[kind].cls == CKO_PRIVATE_KEY)
         return with_private_key(s, op, kind, in, out, out_n);
     struct mech_key k = public_view(op);
-    struct mech_call call = {op->mech, &op->params, &k, s->token->lib->tpm};
+    struct mech_call call = {
+        .mech = op->mech, .params = &op->params, .key = &k, .tpm = s->token->lib->tpm};
     if (kind == OP_VERIFY_RECOVER)
         return recover(&call, in, out, out_n);
     *out_n = (CK_ULONG)mech_output_size(op->mech, &k);
@@ -346,7 +320,8 @@ static CK_RV verify(struct session *s, const struct bytes *once, struct bytes si
     uint8_t digest[HASH_MAX];
     struct bytes in;
     struct mech_key k = public_view(op);
-    struct mech_call call = {op->mech, &op->params, &k, s->token->lib->tpm};
+    struct mech_call call = {
+        .mech = op->mech, .params = &op->params, .key = &k, .tpm = s->token->lib->tpm};
     if (signature.n != mech_output_size(op->mech, &k))
         return CKR_SIGNATURE_LEN_RANGE;
     TOKEN_READ(s->token);

@@ -118,16 +118,16 @@ static uint32_t curves(const TPML_ECC_CURVE *list)
     return bits;
 }
 
-enum { RSA_SIZES = 4 }; /* 1024 to 4096 bits */
+enum { RSA_SIZES = 4, AES_SIZES = 3 }; /* 1024 to 4096 bits; 128 to 256 */
 
-static CK_RV rsa_sizes(struct tpm *t, uint32_t *ret)
+/* Which of n sizes the TPM takes: bit i is set when parms for the i-th are good. */
+static CK_RV sizes(struct tpm *t, uint32_t n, void (*set)(TPMT_PUBLIC_PARMS *parms, uint32_t i),
+                   uint32_t *ret)
 {
     uint32_t bits = 0;
-    for (uint32_t i = 0; i < RSA_SIZES; i++) {
-        TPMT_PUBLIC_PARMS parms = {.type = TPM2_ALG_RSA,
-                                   .parameters.rsaDetail = {.symmetric.algorithm = TPM2_ALG_NULL,
-                                                            .scheme.scheme = TPM2_ALG_NULL,
-                                                            .keyBits = (uint16_t)(1024 * (i + 1))}};
+    for (uint32_t i = 0; i < n; i++) {
+        TPMT_PUBLIC_PARMS parms = {0};
+        set(&parms, i);
         COMMAND(c, TestParms, .repeatable = true);
         PUT(&c, TPMT_PUBLIC_PARMS, &parms);
         TRY(cmd_send(t, &c));
@@ -140,6 +140,22 @@ static CK_RV rsa_sizes(struct tpm *t, uint32_t *ret)
     return CKR_OK;
 }
 
+static void set_rsa(TPMT_PUBLIC_PARMS *parms, uint32_t i)
+{
+    parms->type = TPM2_ALG_RSA;
+    parms->parameters.rsaDetail = (TPMS_RSA_PARMS){.symmetric.algorithm = TPM2_ALG_NULL,
+                                                   .scheme.scheme = TPM2_ALG_NULL,
+                                                   .keyBits = (uint16_t)(1024 * (i + 1))};
+}
+
+static void set_aes(TPMT_PUBLIC_PARMS *parms, uint32_t i)
+{
+    parms->type = TPM2_ALG_SYMCIPHER;
+    parms->parameters.symDetail.sym = (TPMT_SYM_DEF_OBJECT){.algorithm = TPM2_ALG_AES,
+                                                            .keyBits.aes = (uint16_t)(128 + 64 * i),
+                                                            .mode.aes = TPM2_ALG_NULL};
+}
+
 CK_RV tpm_get_caps(struct tpm *t, struct tpm_caps *ret)
 {
     HOLD(t);
@@ -149,7 +165,8 @@ CK_RV tpm_get_caps(struct tpm *t, struct tpm_caps *ret)
     caps.hashes = hashes(&data.data.algorithms);
     TRY(get_capability(t, TPM2_CAP_ECC_CURVES, TPM2_ECC_NONE + 1, TPM2_MAX_ECC_CURVES, &data));
     caps.curves = curves(&data.data.eccCurves);
-    TRY(rsa_sizes(t, &caps.rsa_sizes));
+    TRY(sizes(t, RSA_SIZES, set_rsa, &caps.rsa_sizes));
+    TRY(sizes(t, AES_SIZES, set_aes, &caps.aes_sizes));
     TRY(fixed_properties(t, &data));
     text(property(&data, TPM2_PT_MANUFACTURER), caps.manufacturer);
     caps.firmware[0] = property(&data, TPM2_PT_FIRMWARE_VERSION_1);
@@ -159,10 +176,13 @@ CK_RV tpm_get_caps(struct tpm *t, struct tpm_caps *ret)
 }
 
 /* Version byte, then the fields in order, big-endian. */
+enum { CAPS_FORM = 2 };
+
 CK_RV tpm_caps_pack(const struct tpm_caps *caps, struct buf *ret)
 {
-    TRY(buf_u8(ret, 1));
+    TRY(buf_u8(ret, CAPS_FORM));
     TRY(buf_u32(ret, caps->rsa_sizes));
+    TRY(buf_u32(ret, caps->aes_sizes));
     TRY(buf_u32(ret, caps->curves));
     TRY(buf_u32(ret, caps->hashes));
     TRY(buf_append(ret, caps->manufacturer, 4));
@@ -175,14 +195,15 @@ bool tpm_caps_unpack(struct bytes packed, struct tpm_caps *ret)
     uint8_t version;
     struct bytes maker;
     struct tpm_caps caps = {0};
-    if (!bytes_take_u8(&packed, &version) || version != 1 ||
-        !bytes_take_u32(&packed, &caps.rsa_sizes) || !bytes_take_u32(&packed, &caps.curves) ||
-        !bytes_take_u32(&packed, &caps.hashes) || !bytes_take(&packed, 4, &maker) ||
-        !bytes_take_u32(&packed, &caps.firmware[0]) ||
+    if (!bytes_take_u8(&packed, &version) || version != CAPS_FORM ||
+        !bytes_take_u32(&packed, &caps.rsa_sizes) || !bytes_take_u32(&packed, &caps.aes_sizes) ||
+        !bytes_take_u32(&packed, &caps.curves) || !bytes_take_u32(&packed, &caps.hashes) ||
+        !bytes_take(&packed, 4, &maker) || !bytes_take_u32(&packed, &caps.firmware[0]) ||
         !bytes_take_u32(&packed, &caps.firmware[1]) || packed.n)
         return false;
     memcpy(caps.manufacturer, maker.p, 4);
     caps.rsa_sizes &= (1u << RSA_SIZES) - 1;
+    caps.aes_sizes &= (1u << AES_SIZES) - 1;
     caps.curves &= ((1u << CURVE_COUNT) - 1) & ~(1u << CURVE_NONE); /* whoever wrote it */
     *ret = caps;
     return true;

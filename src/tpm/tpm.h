@@ -37,6 +37,7 @@ void tpm_abandon(struct tpm **t);
 /* What the mechanism table asks of a TPM; a plain value, kept with the store as bytes. */
 struct tpm_caps {
     uint32_t rsa_sizes;   /* bit i: 1024 * (i + 1) bits */
+    uint32_t aes_sizes;   /* bit i: 128 + 64 * i bits */
     uint32_t curves;      /* bit i: enum curve i */
     uint32_t hashes;      /* bit i: enum hash i (for signatures by TPM2_Sign) */
     char manufacturer[5]; /* four characters of TPM_PT_MANUFACTURER */

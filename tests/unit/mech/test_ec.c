@@ -79,7 +79,8 @@ static struct use *use(CK_MECHANISM_TYPE type, int c)
                              .curve = (enum curve)c,
                              .public_ = keys[c].public_,
                              .tpm_key = &keys[c].pair.key}};
-    u.call = (struct mech_call){row(type), &u.params, &u.key, fx.tpm};
+    u.call =
+        (struct mech_call){.mech = row(type), .params = &u.params, .key = &u.key, .tpm = fx.tpm};
     return &u;
 }
 

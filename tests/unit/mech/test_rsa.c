@@ -84,7 +84,8 @@ static struct use *use(CK_MECHANISM_TYPE type, struct key *key)
                              .modulus = buf_bytes(&key->pair.made.modulus),
                              .public_ = key->public_,
                              .tpm_key = &key->pair.key}};
-    u.call = (struct mech_call){row(type), &u.params, &u.key, fx.tpm};
+    u.call =
+        (struct mech_call){.mech = row(type), .params = &u.params, .key = &u.key, .tpm = fx.tpm};
     return &u;
 }
 

@@ -291,9 +291,17 @@ static void generates_keys(void **state)
         size_t bits;
         const char *exponent;
     } cases[] = {
-        {1024, "010001"}, {1024, "03"},     {1024, "0f"},     {1024, "fffffffffffffff1"},
-        {1040, "010001"}, {1024, "010001"}, {1024, "010001"}, {2048, "010001"},
-        {2048, "11"},     {3072, "010001"},
+        {1024, "010001"},
+        {1024, "03"},
+        {1024, "0f"},
+        {1024, "fffffffffffffff1"},
+        {1024, "ffffffffffffffff"}, /* 3 * 5 * 17 * 257 * …: few primes suit it */
+        {1040, "010001"},
+        {1024, "010001"},
+        {1024, "010001"},
+        {2048, "010001"},
+        {2048, "11"},
+        {3072, "010001"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         CLEANUP(soft_private_free) struct soft_private *k = NULL;
