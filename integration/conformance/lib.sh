@@ -63,8 +63,8 @@ attempt() {
     if [ "$status" = 0 ]; then
         result pass "$name"
     else
-        result fail "$name" "status $status: $(grep -v '^line ' "$WORK/$name.log" | tail -n 1)"
-        sed "s|^|$name: |" "$WORK/$name.log"
+        result fail "$name" "status $status: $(grep -vE '^(line .*|Aborting\.|)$' "$WORK/$name.log" | tail -n 1)"
+        tail -n 12 "$WORK/$name.log" | sed "s|^|$name: |"
     fi
 }
 
