@@ -544,13 +544,16 @@ CKR[CKR_AEAD_DECRYPT_FAILED] = "CKR_AEAD_DECRYPT_FAILED"
 
 def aes_ctr(token):
     value, handle = aes_raw(token)
-    counter = b"\xff" * 12 + b"\xff\xff\xff\xfe"  # wraps within the data
+    counter = bytes(12) + b"\xff\xff\xff\xfe"  # carries within the data
     # CK_AES_CTR_PARAMS {ulCounterBits, cb[16]}, which PyKCS11 has no class for
     parameter = (128).to_bytes(8, sys.byteorder) + counter
     encryptor = Cipher(algorithms.AES(value), modes.CTR(counter)).encryptor()
     expected = encryptor.update(DATA) + encryptor.finalize()
     equal(session.encrypt(handle, DATA, Mechanism(CKM_AES_CTR, parameter)), expected)
     equal(session.decrypt(handle, expected, Mechanism(CKM_AES_CTR, parameter)), DATA)
+    # "an overflow of the counter block's counter bits […] shall return CKR_DATA_LEN_RANGE" (6.13.3)
+    overflow = Mechanism(CKM_AES_CTR, (128).to_bytes(8, sys.byteorder) + b"\xff" * 15 + b"\xfe")
+    refused([CKR_DATA_LEN_RANGE], session.encrypt, handle, DATA, overflow)
     session.destroyObject(handle)
 
 
