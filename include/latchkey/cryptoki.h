@@ -4,7 +4,34 @@
 #ifndef LATCHKEY_CRYPTOKI_H
 #define LATCHKEY_CRYPTOKI_H
 
+/* Some parameters have other members in p11-kit's header for 3.2 than in that of OASIS (pMac for
+ * pMAC, nonce for pNonce, no pSharedData): its types get out of the way of those below. So this
+ * header comes before those of p11-kit. */
+#define CK_ECDH_AES_KEY_WRAP_PARAMS          P11_KIT_ECDH_AES_KEY_WRAP_PARAMS
+#define CK_ECDH_AES_KEY_WRAP_PARAMS_PTR      P11_KIT_ECDH_AES_KEY_WRAP_PARAMS_PTR
+#define CK_CCM_PARAMS                        P11_KIT_CCM_PARAMS
+#define CK_CCM_PARAMS_PTR                    P11_KIT_CCM_PARAMS_PTR
+#define CK_CCM_MESSAGE_PARAMS                P11_KIT_CCM_MESSAGE_PARAMS
+#define CK_CCM_MESSAGE_PARAMS_PTR            P11_KIT_CCM_MESSAGE_PARAMS_PTR
+#define CK_DERIVED_KEY                       P11_KIT_DERIVED_KEY
+#define CK_DERIVED_KEY_PTR                   P11_KIT_DERIVED_KEY_PTR
+#define CK_SP800_108_KDF_PARAMS              P11_KIT_SP800_108_KDF_PARAMS
+#define CK_SP800_108_KDF_PARAMS_PTR          P11_KIT_SP800_108_KDF_PARAMS_PTR
+#define CK_SP800_108_FEEDBACK_KDF_PARAMS     P11_KIT_SP800_108_FEEDBACK_KDF_PARAMS
+#define CK_SP800_108_FEEDBACK_KDF_PARAMS_PTR P11_KIT_SP800_108_FEEDBACK_KDF_PARAMS_PTR
 #include <p11-kit/pkcs11.h>
+#undef CK_ECDH_AES_KEY_WRAP_PARAMS
+#undef CK_ECDH_AES_KEY_WRAP_PARAMS_PTR
+#undef CK_CCM_PARAMS
+#undef CK_CCM_PARAMS_PTR
+#undef CK_CCM_MESSAGE_PARAMS
+#undef CK_CCM_MESSAGE_PARAMS_PTR
+#undef CK_DERIVED_KEY
+#undef CK_DERIVED_KEY_PTR
+#undef CK_SP800_108_KDF_PARAMS
+#undef CK_SP800_108_KDF_PARAMS_PTR
+#undef CK_SP800_108_FEEDBACK_KDF_PARAMS
+#undef CK_SP800_108_FEEDBACK_KDF_PARAMS_PTR
 
 #ifndef CK_UNAVAILABLE_INFORMATION
 #define CK_UNAVAILABLE_INFORMATION (~0UL)
@@ -65,7 +92,7 @@
 #define CKK_SLH_DSA 0x0000004bUL
 #endif
 
-/* ---- attributes */
+/* ---- attributes (without CKA_TRUST_*, names that p11-kit gives to the numbers of NSS) */
 #ifndef CKA_UNIQUE_ID
 #define CKA_UNIQUE_ID 0x00000004UL
 #endif
@@ -97,15 +124,6 @@
 #define CKA_VALIDATION_CERTIFICATE_URI        0x00000627UL
 #define CKA_VALIDATION_VENDOR_URI             0x00000628UL
 #define CKA_VALIDATION_PROFILE                0x00000629UL
-#define CKA_ENCAPSULATE_TEMPLATE              (CKF_ARRAY_ATTRIBUTE | 0x0000062aUL)
-#define CKA_DECAPSULATE_TEMPLATE              (CKF_ARRAY_ATTRIBUTE | 0x0000062bUL)
-#define CKA_TRUST_SERVER_AUTH                 0x0000062cUL
-#define CKA_TRUST_CLIENT_AUTH                 0x0000062dUL
-#define CKA_TRUST_CODE_SIGNING                0x0000062eUL
-#define CKA_TRUST_EMAIL_PROTECTION            0x0000062fUL
-#define CKA_TRUST_IPSEC_IKE                   0x00000630UL
-#define CKA_TRUST_TIME_STAMPING               0x00000631UL
-#define CKA_TRUST_OCSP_SIGNING                0x00000632UL
 #define CKA_ENCAPSULATE                       0x00000633UL
 #define CKA_DECAPSULATE                       0x00000634UL
 #define CKA_HASH_OF_CERTIFICATE               0x00000635UL
@@ -446,7 +464,7 @@
 #define CKF_ASYNC_SESSION           0x00000008UL
 #endif
 
-/* ---- validation and trust */
+/* ---- validation */
 #ifndef CKS_LAST_VALIDATION_OK
 #define CKS_LAST_VALIDATION_OK 0x00000001UL
 #endif
@@ -459,13 +477,6 @@
 #define CKV_TYPE_HARDWARE                  0x00000002UL
 #define CKV_TYPE_FIRMWARE                  0x00000003UL
 #define CKV_TYPE_HYBRID                    0x00000004UL
-#endif
-#ifndef CKT_TRUST_UNKNOWN
-#define CKT_TRUST_UNKNOWN           0x00000000UL
-#define CKT_TRUSTED                 0x00000001UL
-#define CKT_TRUST_ANCHOR            0x00000002UL
-#define CKT_NOT_TRUSTED             0x00000003UL
-#define CKT_TRUST_MUST_VERIFY_TRUST 0x00000004UL
 #endif
 
 /* ---- return values */
@@ -490,7 +501,8 @@
 #define CKR_PARAMETER_SET_NOT_SUPPORTED 0x00000209UL
 #endif
 
-/* p11-kit (0.24 to 0.26) has numbers of its own for these; a program goes by those of OASIS. */
+/* p11-kit has numbers of its own for these, and no CKF_ARRAY_ATTRIBUTE in the two templates; a
+ * program goes by those of OASIS. */
 #undef CKR_EXCEEDED_MAX_ITERATIONS
 #undef CKR_FIPS_SELF_TEST_FAILED
 #undef CKR_LIBRARY_LOAD_FAILED
@@ -501,6 +513,10 @@
 #define CKR_LIBRARY_LOAD_FAILED     0x000001b7UL
 #define CKR_PIN_TOO_WEAK            0x000001b8UL
 #define CKR_PUBLIC_KEY_INVALID      0x000001b9UL
+#undef CKA_ENCAPSULATE_TEMPLATE
+#undef CKA_DECAPSULATE_TEMPLATE
+#define CKA_ENCAPSULATE_TEMPLATE (CKF_ARRAY_ATTRIBUTE | 0x0000062aUL)
+#define CKA_DECAPSULATE_TEMPLATE (CKF_ARRAY_ATTRIBUTE | 0x0000062bUL)
 
 /* The functions in the order of the lists (pkcs11f.h). C_GetInfo is given by who uses the first:
  * each list has its own, which tells the version of that list. */
@@ -543,8 +559,10 @@
 #define LATCHKEY_OWN_CRYPTOKI_3 1
 #endif
 #if CRYPTOKI_VERSION_MAJOR < 3 || (CRYPTOKI_VERSION_MAJOR == 3 && CRYPTOKI_VERSION_MINOR < 2)
-#define LATCHKEY_OWN_CRYPTOKI_3_2 1 /* p11-kit 0.26 has the types further below, too */
+#define LATCHKEY_OWN_CRYPTOKI_3_2 1 /* a p11-kit of 3.2 has those further below, too */
 #endif
+
+typedef CK_FLAGS *CK_FLAGS_PTR;
 
 #ifdef LATCHKEY_OWN_CRYPTOKI_3
 
@@ -606,7 +624,6 @@ LATCHKEY_FUNCTIONS_3_0(LATCHKEY_DECLARE)
 
 #ifdef LATCHKEY_OWN_CRYPTOKI_3_2
 
-typedef CK_FLAGS *CK_FLAGS_PTR;
 typedef CK_ULONG CK_PROFILE_ID;
 
 /* ---- mechanism parameters, in the order of the specification's section 6 */
@@ -626,13 +643,6 @@ typedef struct CK_EDDSA_PARAMS {
     CK_ULONG ulContextDataLen;
     CK_BYTE_PTR pContextData;
 } CK_EDDSA_PARAMS, *CK_EDDSA_PARAMS_PTR;
-
-typedef struct CK_ECDH_AES_KEY_WRAP_PARAMS {
-    CK_ULONG ulAESKeyBits;
-    CK_EC_KDF_TYPE kdf;
-    CK_ULONG ulSharedDataLen;
-    CK_BYTE_PTR pSharedData;
-} CK_ECDH_AES_KEY_WRAP_PARAMS, *CK_ECDH_AES_KEY_WRAP_PARAMS_PTR;
 
 /* CK_GCM_PARAMS (with ulIvBits), CK_AES_CTR_PARAMS and CK_AES_CBC_ENCRYPT_DATA_PARAMS are
  * p11-kit's. */
@@ -654,25 +664,6 @@ typedef struct CK_GCM_WRAP_PARAMS {
     CK_ULONG ulAADLen;
     CK_ULONG ulTagBits;
 } CK_GCM_WRAP_PARAMS, *CK_GCM_WRAP_PARAMS_PTR;
-
-typedef struct CK_CCM_PARAMS {
-    CK_ULONG ulDataLen;
-    CK_BYTE_PTR pNonce;
-    CK_ULONG ulNonceLen;
-    CK_BYTE_PTR pAAD;
-    CK_ULONG ulAADLen;
-    CK_ULONG ulMACLen;
-} CK_CCM_PARAMS, *CK_CCM_PARAMS_PTR;
-
-typedef struct CK_CCM_MESSAGE_PARAMS {
-    CK_ULONG ulDataLen;
-    CK_BYTE_PTR pNonce;
-    CK_ULONG ulNonceLen;
-    CK_ULONG ulNonceFixedBits;
-    CK_GENERATOR_FUNCTION nonceGenerator;
-    CK_BYTE_PTR pMAC;
-    CK_ULONG ulMACLen;
-} CK_CCM_MESSAGE_PARAMS, *CK_CCM_MESSAGE_PARAMS_PTR;
 
 typedef struct CK_CCM_WRAP_PARAMS {
     CK_ULONG ulDataLen;
@@ -788,30 +779,6 @@ typedef struct CK_SP800_108_DKM_LENGTH_FORMAT {
     CK_ULONG ulWidthInBits;
 } CK_SP800_108_DKM_LENGTH_FORMAT, *CK_SP800_108_DKM_LENGTH_FORMAT_PTR;
 
-typedef struct CK_DERIVED_KEY {
-    CK_ATTRIBUTE_PTR pTemplate;
-    CK_ULONG ulAttributeCount;
-    CK_OBJECT_HANDLE_PTR phKey;
-} CK_DERIVED_KEY, *CK_DERIVED_KEY_PTR;
-
-typedef struct CK_SP800_108_KDF_PARAMS {
-    CK_SP800_108_PRF_TYPE prfType;
-    CK_ULONG ulNumberOfDataParams;
-    CK_PRF_DATA_PARAM_PTR pDataParams;
-    CK_ULONG ulAdditionalDerivedKeys;
-    CK_DERIVED_KEY_PTR pAdditionalDerivedKeys;
-} CK_SP800_108_KDF_PARAMS, *CK_SP800_108_KDF_PARAMS_PTR;
-
-typedef struct CK_SP800_108_FEEDBACK_KDF_PARAMS {
-    CK_SP800_108_PRF_TYPE prfType;
-    CK_ULONG ulNumberOfDataParams;
-    CK_PRF_DATA_PARAM_PTR pDataParams;
-    CK_ULONG ulIVLen;
-    CK_BYTE_PTR pIV;
-    CK_ULONG ulAdditionalDerivedKeys;
-    CK_DERIVED_KEY_PTR pAdditionalDerivedKeys;
-} CK_SP800_108_FEEDBACK_KDF_PARAMS, *CK_SP800_108_FEEDBACK_KDF_PARAMS_PTR;
-
 typedef struct CK_HKDF_PARAMS {
     CK_BBOOL bExtract;
     CK_BBOOL bExpand;
@@ -874,4 +841,56 @@ typedef CK_FUNCTION_LIST_3_2_PTR *CK_FUNCTION_LIST_3_2_PTR_PTR;
 LATCHKEY_FUNCTIONS_3_2(LATCHKEY_DECLARE)
 
 #endif /* LATCHKEY_OWN_CRYPTOKI_3_2 */
+
+/* Ours whatever p11-kit has: see above. */
+typedef struct CK_ECDH_AES_KEY_WRAP_PARAMS {
+    CK_ULONG ulAESKeyBits;
+    CK_EC_KDF_TYPE kdf;
+    CK_ULONG ulSharedDataLen;
+    CK_BYTE_PTR pSharedData;
+} CK_ECDH_AES_KEY_WRAP_PARAMS, *CK_ECDH_AES_KEY_WRAP_PARAMS_PTR;
+
+typedef struct CK_CCM_PARAMS {
+    CK_ULONG ulDataLen;
+    CK_BYTE_PTR pNonce;
+    CK_ULONG ulNonceLen;
+    CK_BYTE_PTR pAAD;
+    CK_ULONG ulAADLen;
+    CK_ULONG ulMACLen;
+} CK_CCM_PARAMS, *CK_CCM_PARAMS_PTR;
+
+typedef struct CK_CCM_MESSAGE_PARAMS {
+    CK_ULONG ulDataLen;
+    CK_BYTE_PTR pNonce;
+    CK_ULONG ulNonceLen;
+    CK_ULONG ulNonceFixedBits;
+    CK_GENERATOR_FUNCTION nonceGenerator;
+    CK_BYTE_PTR pMAC;
+    CK_ULONG ulMACLen;
+} CK_CCM_MESSAGE_PARAMS, *CK_CCM_MESSAGE_PARAMS_PTR;
+
+typedef struct CK_DERIVED_KEY {
+    CK_ATTRIBUTE_PTR pTemplate;
+    CK_ULONG ulAttributeCount;
+    CK_OBJECT_HANDLE_PTR phKey;
+} CK_DERIVED_KEY, *CK_DERIVED_KEY_PTR;
+
+typedef struct CK_SP800_108_KDF_PARAMS {
+    CK_SP800_108_PRF_TYPE prfType;
+    CK_ULONG ulNumberOfDataParams;
+    CK_PRF_DATA_PARAM_PTR pDataParams;
+    CK_ULONG ulAdditionalDerivedKeys;
+    CK_DERIVED_KEY_PTR pAdditionalDerivedKeys;
+} CK_SP800_108_KDF_PARAMS, *CK_SP800_108_KDF_PARAMS_PTR;
+
+typedef struct CK_SP800_108_FEEDBACK_KDF_PARAMS {
+    CK_SP800_108_PRF_TYPE prfType;
+    CK_ULONG ulNumberOfDataParams;
+    CK_PRF_DATA_PARAM_PTR pDataParams;
+    CK_ULONG ulIVLen;
+    CK_BYTE_PTR pIV;
+    CK_ULONG ulAdditionalDerivedKeys;
+    CK_DERIVED_KEY_PTR pAdditionalDerivedKeys;
+} CK_SP800_108_FEEDBACK_KDF_PARAMS, *CK_SP800_108_FEEDBACK_KDF_PARAMS_PTR;
+
 #endif

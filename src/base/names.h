@@ -10,5 +10,6 @@ const char *name_mechanism(CK_MECHANISM_TYPE type);
 const char *name_attribute(CK_ATTRIBUTE_TYPE type);
 const char *name_class(CK_OBJECT_CLASS cls);
 const char *name_key_type(CK_KEY_TYPE type);
+const char *name_profile(CK_PROFILE_ID id);
 
 #endif

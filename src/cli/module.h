@@ -3,8 +3,8 @@
 #define CLI_MODULE_H
 
 #include <stdlib.h>
-#include <p11-kit/uri.h>
 #include "cli.h"
+#include <p11-kit/uri.h>
 
 /* Path of the module that --module names, or the one that belongs to this command. malloced. */
 char *module_path(const struct cli *cli);

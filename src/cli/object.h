@@ -2,8 +2,8 @@
 #ifndef CLI_OBJECT_H
 #define CLI_OBJECT_H
 
-#include <p11-kit/uri.h>
 #include "cli.h"
+#include <p11-kit/uri.h>
 #include "output.h"
 
 struct handles {

@@ -2,8 +2,8 @@
 #ifndef CLI_URI_H
 #define CLI_URI_H
 
-#include <p11-kit/uri.h>
 #include "cli.h"
+#include <p11-kit/uri.h>
 
 enum uri_kind { URI_TOKEN, URI_OBJECT };
 

@@ -7,6 +7,7 @@
 #ifndef MECH_MECH_H
 #define MECH_MECH_H
 
+#include <soft/aes.h>
 #include <soft/private.h>
 #include <soft/soft.h>
 #include <tpm/tpm.h>
@@ -25,6 +26,7 @@ struct mech_key {
     struct bytes value;                  /* secret keys in software */
 };
 
+enum { MECH_SECRET_MAX = 32768 }; /* bytes of a secret key */
 enum { MECH_FIELDS = 16, MECH_EXTRA_KEYS = 16 };
 
 /* A key that a derivation makes beside the one that C_DeriveKey returns (SP800-108's additional
@@ -53,7 +55,7 @@ struct mech_derivation {
     /* TLS 1.2 key and MAC: bits of each MAC secret and key, bytes of each IV, and where the results
      * go */
     size_t mac_bits, key_bits;
-    void *material; /* CK_SSL3_KEY_MAT_OUT */
+    CK_SSL3_KEY_MAT_OUT *material;
     size_t iv_n;
     CK_VERSION *version; /* TLS master key: where the premaster secret's version goes, or NULL */
 };
@@ -71,7 +73,8 @@ struct mech_params {
     struct buf iv;         /* AES: IV, nonce, or CTR's first counter block */
     struct buf aad;        /* GCM, CCM */
     unsigned counter_bits; /* CTR */
-    size_t data_n;         /* CCM: how long the data will be */
+    size_t
+        data_n; /* CCM: how long the data will be. C_WrapKey and C_UnwrapKey set it (3.2, 6.13.6) */
     size_t mac_n;      /* bytes of a tag, or of a _GENERAL mechanism's MAC; 0: the natural length */
     unsigned key_bits; /* RSA_AES_KEY_WRAP */
     struct mech_derivation derivation;
@@ -138,7 +141,7 @@ struct mech_pair_wanted {
     struct tpm_parent parent;
     struct bytes auth;
     unsigned modulus_bits;
-    uint32_t exponent;
+    struct bytes exponent; /* big-endian, without leading zeros */
     enum curve curve;
 };
 
@@ -147,12 +150,20 @@ struct mech_pair_wanted {
 #define MECH_HMAC_KEY                                                                              \
     ((CK_KEY_TYPE)CK_UNAVAILABLE_INFORMATION - 2) /* generic or this hash's HMAC */
 
+/* Bytes of the longest generic or HMAC key that is made. */
+enum { MECH_SECRET_MAX = 512 };
+
 struct mech {
     CK_MECHANISM_TYPE type;
     CK_KEY_TYPE key_type; /* CK_UNAVAILABLE_INFORMATION: uses no key */
     CK_FLAGS flags;       /* CKF_SIGN …; CKF_HW where the TPM does the private-key step */
     enum hash hash;       /* applied to the data first; HASH_NONE: the data goes in as it is */
     enum hash mac_hash;   /* of an HMAC */
+    /* of a derivation: it gives a data object; what it gives shows the base key's bytes, so that it
+     * must be kept as that is */
+    bool gives_data, glues;
+    enum aes_mode mode;   /* of an AES cipher */
+    size_t wrap_block;    /* C_WrapKey pads the key's value with zeros to a multiple; 0: to none */
     /* key: NULL where the mechanism uses none */
     CK_RV(*params)
     (const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
@@ -168,6 +179,11 @@ struct mech {
     CK_RV (*derive)(const struct mech_call *call, size_t want, struct secret *ret);
     CK_RV(*generate_pair)
     (struct tpm *t, const struct mech_pair_wanted *wanted, struct tpm_key_made *ret);
+    CK_RV (*generate_soft)(const struct mech_pair_wanted *wanted, struct soft_private **ret);
+    /* 3.2: a secret for the holder of key, and what that holder needs for it; decapsulation is
+     * derive with the ciphertext for params->peer. want as above. */
+    CK_RV(*encapsulate)
+    (const struct mech_call *call, size_t want, struct buf *ret_ciphertext, struct secret *ret);
     /* The value of a new secret key that is not simply random (PBKDF2); want as above. */
     CK_RV (*generate)(const struct mech_call *call, size_t want, struct secret *ret);
     const struct mech_cipher
@@ -191,8 +207,11 @@ const struct mech *mech_table(size_t *ret_n);
 /* Does this TPM have what the mechanism needs? */
 bool mech_available(const struct mech *m, const struct tpm_caps *caps);
 void mech_info(const struct mech *m, const struct tpm_caps *caps, CK_MECHANISM_INFO *ret);
-/* Length of a signature or a ciphertext; the most a plaintext can have. */
-size_t mech_output_size(const struct mech *m, const struct mech_key *key);
+/* Length of a signature, MAC or ciphertext; the most a plaintext can have. Not for ciphers in
+ * parts.
+ */
+size_t mech_output_size(const struct mech *m, const struct mech_params *params,
+                        const struct mech_key *key);
 enum hash mech_hash_of(CK_MECHANISM_TYPE digest); /* CKM_SHA256 → HASH_SHA256; else HASH_NONE */
 
 #endif

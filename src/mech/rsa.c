@@ -26,13 +26,6 @@ static enum hash mgf_hash(CK_ULONG mgf)
     return HASH_NONE;
 }
 
-/* The structs of the caller may be unaligned: copied before they are read. */
-#define READ_PARAM(type, name, in)                                                                 \
-    type name;                                                                                     \
-    if (!(in)->pParameter || (in)->ulParameterLen != sizeof(name))                                 \
-        return CKR_MECHANISM_PARAM_INVALID;                                                        \
-    memcpy(&name, (in)->pParameter, sizeof(name))
-
 CK_RV rsa_params_pss(const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
                      struct mech_params *ret)
 {
@@ -74,7 +67,14 @@ static CK_RV private_step(const struct mech_call *call, struct bytes block, stru
 {
     if (bytes_compare(block, call->key->modulus) >= 0)
         return CKR_DATA_INVALID;
-    return tpm_rsa_private(call->tpm, call->key->tpm_key, block, ret);
+    if (call->key->tpm_key)
+        return tpm_rsa_private(call->tpm, call->key->tpm_key, block, ret);
+    CLEANUP(secret_free) struct secret out = {0};
+    TRY(secret_new(&out, block.n));
+    TRY(soft_private_rsa(call->key->private_, block, out.p));
+    *ret = out;
+    out = (struct secret){0};
+    return CKR_OK;
 }
 
 static CK_RV sign_block(const struct mech_call *call, struct bytes block, uint8_t *ret)
@@ -251,6 +251,13 @@ CK_RV rsa_recover_pkcs1(const struct mech_call *call, struct bytes signature, st
 CK_RV rsa_generate_pair(struct tpm *t, const struct mech_pair_wanted *wanted,
                         struct tpm_key_made *ret)
 {
-    return tpm_make_rsa(t, &wanted->parent, wanted->auth, wanted->modulus_bits, wanted->exponent,
-                        ret);
+    uint32_t e = 0;
+    for (size_t i = 0; i < wanted->exponent.n; i++)
+        e = e << 8 | wanted->exponent.p[i];
+    return tpm_make_rsa(t, &wanted->parent, wanted->auth, wanted->modulus_bits, e, ret);
+}
+
+CK_RV rsa_generate_soft(const struct mech_pair_wanted *wanted, struct soft_private **ret)
+{
+    return soft_private_generate_rsa(wanted->modulus_bits, wanted->exponent, ret);
 }

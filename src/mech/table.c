@@ -2,9 +2,11 @@
 
 /* A mechanism is one row: nothing else in the project decides by its CKM. */
 
-#define NO_KEY   CK_UNAVAILABLE_INFORMATION
-#define RECOVER  (CKF_SIGN_RECOVER | CKF_VERIFY_RECOVER)
-#define EC_FLAGS (CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS)
+#define NO_KEY        CK_UNAVAILABLE_INFORMATION
+#define RECOVER       (CKF_SIGN_RECOVER | CKF_VERIFY_RECOVER)
+#define WRAP          (CKF_WRAP | CKF_UNWRAP)
+#define EC_FLAGS      (CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS)
+#define EDWARDS_FLAGS (CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_CURVENAME)
 
 #define RSA_PKCS1(ckm, h)                                                                          \
     {                                                                                              \
@@ -23,8 +25,15 @@
     }
 #define ECDH(ckm)                                                                                  \
     {                                                                                              \
-        .type = ckm, .key_type = CKK_EC, .flags = CKF_HW | CKF_DERIVE | EC_FLAGS,                  \
-        .params = ec_params_ecdh, .derive = ec_derive                                              \
+        .type = ckm, .key_type = CKK_EC,                                                           \
+        .flags = CKF_HW | CKF_DERIVE | CKF_ENCAPSULATE | CKF_DECAPSULATE | EC_FLAGS,               \
+        .params = ec_params_ecdh, .derive = ec_derive, .encapsulate = ec_encapsulate               \
+    }
+#define ENCRYPT_AND_WRAP (CKF_ENCRYPT | CKF_DECRYPT | CKF_WRAP | CKF_UNWRAP)
+#define AES(ckm, m, read, c, ...)                                                                  \
+    {                                                                                              \
+        .type = ckm, .key_type = CKK_AES, .flags = CKF_HW | ENCRYPT_AND_WRAP, .mode = m,           \
+        .params = read, .cipher = &c, __VA_ARGS__                                                  \
     }
 #define DIGEST(ckm, h)                                                                             \
     {                                                                                              \
@@ -34,40 +43,69 @@
 /* clang-format off */
 static const struct mech table[] = {
     {.type = CKM_RSA_PKCS_KEY_PAIR_GEN, .key_type = CKK_RSA, .flags = CKF_HW | CKF_GENERATE_KEY_PAIR,
-     .params = params_none, .generate_pair = rsa_generate_pair},
+     .params = params_none, .generate_pair = rsa_generate_pair, .generate_soft = rsa_generate_soft},
     {.type = CKM_RSA_PKCS, .key_type = CKK_RSA,
-     .flags = CKF_HW | CKF_SIGN | CKF_VERIFY | RECOVER | CKF_ENCRYPT | CKF_DECRYPT,
+     .flags = CKF_HW | CKF_SIGN | CKF_VERIFY | RECOVER | CKF_ENCRYPT | CKF_DECRYPT | WRAP,
      .params = params_none, .sign = rsa_sign_pkcs1, .verify = rsa_verify_pkcs1, .recover = rsa_recover_pkcs1,
      .encrypt = rsa_encrypt_pkcs1, .decrypt = rsa_decrypt_pkcs1},
     {.type = CKM_RSA_X_509, .key_type = CKK_RSA,
-     .flags = CKF_HW | CKF_SIGN | CKF_VERIFY | RECOVER | CKF_ENCRYPT | CKF_DECRYPT,
+     .flags = CKF_HW | CKF_SIGN | CKF_VERIFY | RECOVER | CKF_ENCRYPT | CKF_DECRYPT | WRAP,
      .params = params_none, .sign = rsa_sign_raw, .verify = rsa_verify_raw, .recover = rsa_recover_raw,
      .encrypt = rsa_encrypt_raw, .decrypt = rsa_decrypt_raw},
-    {.type = CKM_RSA_PKCS_OAEP, .key_type = CKK_RSA, .flags = CKF_HW | CKF_ENCRYPT | CKF_DECRYPT,
+    {.type = CKM_RSA_PKCS_OAEP, .key_type = CKK_RSA, .flags = CKF_HW | CKF_ENCRYPT | CKF_DECRYPT | WRAP,
      .params = rsa_params_oaep, .encrypt = rsa_encrypt_oaep, .decrypt = rsa_decrypt_oaep},
     RSA_PKCS1(CKM_SHA1_RSA_PKCS, HASH_SHA1),
     RSA_PKCS1(CKM_SHA224_RSA_PKCS, HASH_SHA224),
     RSA_PKCS1(CKM_SHA256_RSA_PKCS, HASH_SHA256),
     RSA_PKCS1(CKM_SHA384_RSA_PKCS, HASH_SHA384),
     RSA_PKCS1(CKM_SHA512_RSA_PKCS, HASH_SHA512),
+    RSA_PKCS1(CKM_SHA3_224_RSA_PKCS, HASH_SHA3_224),
+    RSA_PKCS1(CKM_SHA3_256_RSA_PKCS, HASH_SHA3_256),
+    RSA_PKCS1(CKM_SHA3_384_RSA_PKCS, HASH_SHA3_384),
+    RSA_PKCS1(CKM_SHA3_512_RSA_PKCS, HASH_SHA3_512),
     RSA_PSS(CKM_RSA_PKCS_PSS, HASH_NONE),
     RSA_PSS(CKM_SHA1_RSA_PKCS_PSS, HASH_SHA1),
     RSA_PSS(CKM_SHA224_RSA_PKCS_PSS, HASH_SHA224),
     RSA_PSS(CKM_SHA256_RSA_PKCS_PSS, HASH_SHA256),
     RSA_PSS(CKM_SHA384_RSA_PKCS_PSS, HASH_SHA384),
     RSA_PSS(CKM_SHA512_RSA_PKCS_PSS, HASH_SHA512),
+    RSA_PSS(CKM_SHA3_224_RSA_PKCS_PSS, HASH_SHA3_224),
+    RSA_PSS(CKM_SHA3_256_RSA_PKCS_PSS, HASH_SHA3_256),
+    RSA_PSS(CKM_SHA3_384_RSA_PKCS_PSS, HASH_SHA3_384),
+    RSA_PSS(CKM_SHA3_512_RSA_PKCS_PSS, HASH_SHA3_512),
 
     {.type = CKM_EC_KEY_PAIR_GEN, .key_type = CKK_EC,
      .flags = CKF_HW | CKF_GENERATE_KEY_PAIR | EC_FLAGS,
-     .params = params_none, .generate_pair = ec_generate_pair},
+     .params = params_none, .generate_pair = ec_generate_pair, .generate_soft = ec_generate_soft},
     ECDSA(CKM_ECDSA, HASH_NONE),
     ECDSA(CKM_ECDSA_SHA1, HASH_SHA1),
     ECDSA(CKM_ECDSA_SHA224, HASH_SHA224),
     ECDSA(CKM_ECDSA_SHA256, HASH_SHA256),
     ECDSA(CKM_ECDSA_SHA384, HASH_SHA384),
     ECDSA(CKM_ECDSA_SHA512, HASH_SHA512),
+    ECDSA(CKM_ECDSA_SHA3_224, HASH_SHA3_224),
+    ECDSA(CKM_ECDSA_SHA3_256, HASH_SHA3_256),
+    ECDSA(CKM_ECDSA_SHA3_384, HASH_SHA3_384),
+    ECDSA(CKM_ECDSA_SHA3_512, HASH_SHA3_512),
     ECDH(CKM_ECDH1_DERIVE),
     ECDH(CKM_ECDH1_COFACTOR_DERIVE), /* the cofactor of every curve here is 1 */
+
+    /* no TPM has them: sealed keys, and those of a session */
+    {.type = CKM_EC_EDWARDS_KEY_PAIR_GEN, .key_type = CKK_EC_EDWARDS,
+     .flags = CKF_GENERATE_KEY_PAIR | EDWARDS_FLAGS, .params = params_none, .generate_soft = ec_generate_soft},
+    {.type = CKM_EDDSA, .key_type = CKK_EC_EDWARDS, .flags = CKF_SIGN | CKF_VERIFY | EDWARDS_FLAGS,
+     .params = eddsa_params, .sign = eddsa_sign, .verify = eddsa_verify},
+    {.type = CKM_EC_MONTGOMERY_KEY_PAIR_GEN, .key_type = CKK_EC_MONTGOMERY,
+     .flags = CKF_GENERATE_KEY_PAIR | EDWARDS_FLAGS, .params = params_none, .generate_soft = ec_generate_soft},
+
+    {.type = CKM_AES_KEY_GEN, .key_type = CKK_AES, .flags = CKF_HW | CKF_GENERATE, .params = params_none},
+    AES(CKM_AES_ECB, AES_ECB, params_none, aes_whole, .wrap_block = AES_BLOCK),
+    AES(CKM_AES_CBC, AES_CBC, aes_params_iv, aes_whole, .wrap_block = AES_BLOCK),
+    AES(CKM_AES_CBC_PAD, AES_CBC, aes_params_iv, aes_cbc_pad),
+    AES(CKM_AES_CTR, AES_CTR, aes_params_counter, aes_stream),
+    AES(CKM_AES_OFB, AES_OFB, aes_params_iv, aes_stream),
+    AES(CKM_AES_CFB128, AES_CFB128, aes_params_iv, aes_stream),
+    AES(CKM_AES_CFB8, AES_CFB8, aes_params_iv, aes_bytes),
 
     DIGEST(CKM_SHA_1, HASH_SHA1),
     DIGEST(CKM_SHA224, HASH_SHA224),
@@ -103,6 +141,8 @@ enum hash mech_hash_of(CK_MECHANISM_TYPE digest)
     return m && (m->flags & CKF_DIGEST) ? m->hash : HASH_NONE;
 }
 
+/* Everything is there: what the TPM lacks is done with sealed keys, but for a TPM that has none of
+ * an algorithm's keys at all: programs would take the mechanism for the TPM's. */
 bool mech_available(const struct mech *m, const struct tpm_caps *caps)
 {
     switch (m->key_type) {
@@ -115,24 +155,58 @@ bool mech_available(const struct mech *m, const struct tpm_caps *caps)
     }
 }
 
+/* Key sizes: bits of RSA and EC keys, bytes of secret keys (2.40, 2.x "information about key
+ * sizes"). */
+static const struct {
+    CK_KEY_TYPE key_type;
+    CK_ULONG low, high;
+} sizes[] = {
+    {CKK_EC_EDWARDS, 255, 255},
+    {CKK_EC_MONTGOMERY, 255, 255},
+    {CKK_AES, 16, 32},
+    {MECH_HMAC_KEY, 1, MECH_SECRET_MAX},
+    {CKK_GENERIC_SECRET, 8, 8 * MECH_SECRET_MAX}, /* bits, of all (3.1, 6.8) */
+    {CKK_HKDF, 1, MECH_SECRET_MAX},
+};
+
+static void ec_sizes(const struct tpm_caps *caps, CK_ULONG *low, CK_ULONG *high)
+{
+    (void)caps; /* a curve that the TPM lacks is there for sealed keys */
+    *low = curve_bits(CURVE_P224);
+    *high = curve_bits(CURVE_P521);
+}
+
+static void rsa_sizes(CK_ULONG *low, CK_ULONG *high)
+{
+    *low = PRIVATE_RSA_BITS_MIN;
+    *high = PRIVATE_RSA_BITS_MAX;
+}
+
 void mech_info(const struct mech *m, const struct tpm_caps *caps, CK_MECHANISM_INFO *ret)
 {
     CK_ULONG low = 0, high = 0;
-    uint32_t sizes = m->key_type == CKK_RSA  ? caps->rsa_sizes
-                     : m->key_type == CKK_EC ? caps->curves
-                                             : 0;
-    for (unsigned i = 0; i < 32; i++)
-        if (sizes & (1u << i)) {
-            CK_ULONG bits = m->key_type == CKK_RSA ? 1024 * (i + 1) : curve_bits((enum curve)i);
-            low = low ? low : bits;
-            high = bits;
+    if (m->key_type == CKK_RSA)
+        rsa_sizes(&low, &high);
+    else if (m->key_type == CKK_EC)
+        ec_sizes(caps, &low, &high);
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++)
+        if (sizes[i].key_type == m->key_type) {
+            low = sizes[i].low;
+            high = sizes[i].high;
         }
     *ret = (CK_MECHANISM_INFO){.ulMinKeySize = low, .ulMaxKeySize = high, .flags = m->flags};
 }
 
-size_t mech_output_size(const struct mech *m, const struct mech_key *key)
+size_t mech_output_size(const struct mech *m, const struct mech_params *params,
+                        const struct mech_key *key)
 {
-    return m->key_type == CKK_EC ? 2 * curve_field_size(key->curve) : (key->modulus_bits + 7) / 8;
+    if (m->mac && params->mac_n)
+        return params->mac_n;
+    if (m->mac)
+        return m->mac_hash == HASH_NONE ? AES_BLOCK : hash_size(m->mac_hash);
+    if (m->key_type == CKK_EC || m->key_type == CKK_EC_EDWARDS)
+        return 2 * curve_field_size(key->curve);
+    return (key->modulus_bits + 7) / 8;
 }
 
 void mech_params_free(struct mech_params *p)

@@ -1,7 +1,8 @@
 #include "entry.h"
 
 /* Every function that answers CKR_FUNCTION_NOT_SUPPORTED, in one place. All of them are to come:
- * copy, symmetric keys, wrapping, saved states, dual operations, and the messages of 3.0.
+ * copy, symmetric keys, wrapping, saved states, dual operations, the messages of 3.0, and what 3.2
+ * adds.
  */
 
 #pragma GCC diagnostic ignored "-Wunused-parameter"
@@ -43,4 +44,18 @@ LATER(C_VerifyMessage, CK_SESSION_HANDLE a1, CK_VOID_PTR a2, CK_ULONG a3, CK_BYT
 LATER(C_VerifyMessageBegin, CK_SESSION_HANDLE a1, CK_VOID_PTR a2, CK_ULONG a3)
 LATER(C_VerifyMessageNext, CK_SESSION_HANDLE a1, CK_VOID_PTR a2, CK_ULONG a3, CK_BYTE_PTR a4, CK_ULONG a5, CK_BYTE_PTR a6, CK_ULONG a7)
 LATER(C_MessageVerifyFinal, CK_SESSION_HANDLE a1)
+
+/* What 3.2 adds. */
+LATER(C_EncapsulateKey, CK_SESSION_HANDLE a1, CK_MECHANISM_PTR a2, CK_OBJECT_HANDLE a3, CK_ATTRIBUTE_PTR a4, CK_ULONG a5, CK_BYTE_PTR a6, CK_ULONG_PTR a7, CK_OBJECT_HANDLE_PTR a8)
+LATER(C_DecapsulateKey, CK_SESSION_HANDLE a1, CK_MECHANISM_PTR a2, CK_OBJECT_HANDLE a3, CK_ATTRIBUTE_PTR a4, CK_ULONG a5, CK_BYTE_PTR a6, CK_ULONG a7, CK_OBJECT_HANDLE_PTR a8)
+LATER(C_VerifySignatureInit, CK_SESSION_HANDLE a1, CK_MECHANISM_PTR a2, CK_OBJECT_HANDLE a3, CK_BYTE_PTR a4, CK_ULONG a5)
+LATER(C_VerifySignature, CK_SESSION_HANDLE a1, CK_BYTE_PTR a2, CK_ULONG a3)
+LATER(C_VerifySignatureUpdate, CK_SESSION_HANDLE a1, CK_BYTE_PTR a2, CK_ULONG a3)
+LATER(C_VerifySignatureFinal, CK_SESSION_HANDLE a1)
+LATER(C_GetSessionValidationFlags, CK_SESSION_HANDLE a1, CK_SESSION_VALIDATION_FLAGS_TYPE a2, CK_FLAGS_PTR a3)
+LATER(C_AsyncComplete, CK_SESSION_HANDLE a1, CK_UTF8CHAR_PTR a2, CK_ASYNC_DATA_PTR a3)
+LATER(C_AsyncGetID, CK_SESSION_HANDLE a1, CK_UTF8CHAR_PTR a2, CK_ULONG_PTR a3)
+LATER(C_AsyncJoin, CK_SESSION_HANDLE a1, CK_UTF8CHAR_PTR a2, CK_ULONG a3, CK_BYTE_PTR a4, CK_ULONG a5)
+LATER(C_WrapKeyAuthenticated, CK_SESSION_HANDLE a1, CK_MECHANISM_PTR a2, CK_OBJECT_HANDLE a3, CK_OBJECT_HANDLE a4, CK_BYTE_PTR a5, CK_ULONG a6, CK_BYTE_PTR a7, CK_ULONG_PTR a8)
+LATER(C_UnwrapKeyAuthenticated, CK_SESSION_HANDLE a1, CK_MECHANISM_PTR a2, CK_OBJECT_HANDLE a3, CK_BYTE_PTR a4, CK_ULONG a5, CK_ATTRIBUTE_PTR a6, CK_ULONG a7, CK_BYTE_PTR a8, CK_ULONG a9, CK_OBJECT_HANDLE_PTR a10)
 /* clang-format on */

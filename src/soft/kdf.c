@@ -16,17 +16,47 @@ static size_t copy_block(uint8_t *ret, size_t n, const uint8_t *block, size_t bl
     return part;
 }
 
-/* RFC 5869 2.3: T(i) = HMAC(PRK, T(i-1) || info || i) */
-static CK_RV hkdf_expand(const struct hmac *prk, struct bytes info, uint8_t *ret, size_t n)
+/* ---- pseudorandom functions ---- */
+
+static CK_RV run_hmac(const void *key, const struct bytes *parts, size_t n_parts, uint8_t *ret)
 {
+    return hmac_run(key, parts, n_parts, ret);
+}
+
+CK_RV soft_prf_hmac(enum hash h, struct bytes key, struct soft_prf *ret)
+{
+    struct hmac *hmac = calloc(1, sizeof(*hmac));
+    CK_RV rv = hmac ? hmac_start(h, key, hmac) : CKR_HOST_MEMORY;
+    if (rv == CKR_OK)
+        *ret = (struct soft_prf){hash_size(h), run_hmac, hmac, hmac};
+    else
+        free(hmac);
+    return rv;
+}
+
+void soft_prf_free(struct soft_prf *prf)
+{
+    if (prf->owned)
+        hmac_free(prf->owned);
+    free(prf->owned);
+    *prf = (struct soft_prf){0};
+}
+
+/* ---- HKDF ---- */
+
+/* RFC 5869 2.3: T(i) = HMAC(PRK, T(i-1) || info || i) */
+CK_RV soft_prf_expand(const struct soft_prf *prf, struct bytes info, uint8_t *ret, size_t n)
+{
+    if (n > 255 * prf->size)
+        return error_log(CKR_KEY_SIZE_RANGE, "HKDF cannot give %zu bytes", n);
     uint8_t t[HASH_MAX];
     CK_RV rv = CKR_OK;
     for (size_t done = 0, i = 1; rv == CKR_OK && done < n; i++) {
         uint8_t counter = (uint8_t)i;
-        struct bytes parts[] = {BYTES(t, i > 1 ? prk->size : 0), info, BYTES(&counter, 1)};
-        rv = hmac_run(prk, parts, 3, t);
+        struct bytes parts[] = {BYTES(t, i > 1 ? prf->size : 0), info, BYTES(&counter, 1)};
+        rv = prf->run(prf->key, parts, 3, t);
         if (rv == CKR_OK)
-            done += copy_block(ret + done, n - done, t, prk->size);
+            done += copy_block(ret + done, n - done, t, prf->size);
     }
     secret_wipe(t, sizeof(t));
     return rv;
@@ -34,11 +64,9 @@ static CK_RV hkdf_expand(const struct hmac *prk, struct bytes info, uint8_t *ret
 
 CK_RV soft_hkdf_expand(enum hash h, struct bytes prk, struct bytes info, uint8_t *ret, size_t n)
 {
-    if (n > 255 * hash_size(h))
-        return error_log(CKR_KEY_SIZE_RANGE, "HKDF cannot give %zu bytes", n);
     CLEANUP(hmac_free) struct hmac hmac = {0};
     TRY(hmac_start(h, prk, &hmac));
-    return hkdf_expand(&hmac, info, ret, n);
+    return soft_prf_expand(&(struct soft_prf){hmac.size, run_hmac, &hmac, NULL}, info, ret, n);
 }
 
 /* 2.2: no salt is a salt of zeros, and so is HMAC's empty key */
@@ -120,24 +148,11 @@ CK_RV soft_kdfa(enum hash h, struct bytes key, const char *label, struct bytes c
 
 /* ---- SP800-108 ---- */
 
-enum { FIELD_BYTES_MAX = 8 };
+enum { NUMBER_MAX = 8 };
 
 static bool fits(uint64_t v, unsigned bits)
 {
     return bits >= 64 || v >> bits == 0;
-}
-
-/* What the fields have in common for all calls, and room for a call's parts. */
-struct counter_kdf {
-    const struct kdf_field *fields;
-    size_t n;
-    uint8_t counter[FIELD_BYTES_MAX], length[FIELD_BYTES_MAX];
-    struct bytes *parts;
-};
-
-static void free_parts(struct counter_kdf *k)
-{
-    free(k->parts);
 }
 
 static void put_number(const struct kdf_field *f, uint64_t v, uint8_t *ret)
@@ -147,65 +162,113 @@ static void put_number(const struct kdf_field *f, uint64_t v, uint8_t *ret)
         ret[f->little_endian ? i : n - 1 - i] = (uint8_t)v;
 }
 
-/* How often there is a field of this kind; -1: one of them has no width. */
-static int count(const struct kdf_field *fields, size_t n, enum kdf_field_kind kind,
-                 unsigned bits_max)
+static size_t count(const struct kdf_field *fields, size_t n, enum kdf_field_kind kind)
 {
-    int found = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (fields[i].kind != kind)
-            continue;
-        if (fields[i].bits == 0 || fields[i].bits > bits_max || fields[i].bits % 8)
-            return -1;
-        found++;
-    }
+    size_t found = 0;
+    for (size_t i = 0; i < n; i++)
+        found += fields[i].kind == kind;
     return found;
 }
 
-/* The parts, among which counter is filled for each call. */
-static CK_RV lay_out(struct counter_kdf *k, uint64_t blocks, uint64_t bits)
+bool soft_sp800_108_valid(enum kdf_mode mode, const struct kdf_field *fields, size_t n_fields)
 {
-    int lengths = count(k->fields, k->n, KDF_LENGTH, 64);
-    if (count(k->fields, k->n, KDF_COUNTER, 32) != 1 || lengths < 0 || lengths > 1)
-        return error_log(CKR_MECHANISM_PARAM_INVALID, "SP800-108: bad counter or length field");
-    if (!(k->parts = calloc(k->n, sizeof(*k->parts))))
+    size_t counters = count(fields, n_fields, KDF_COUNTER);
+    bool counts = mode == KDF_MODE_COUNTER;
+    for (size_t i = 0; i < n_fields; i++) {
+        const struct kdf_field *f = &fields[i];
+        unsigned most = f->kind == KDF_COUNTER ? 32 : f->kind == KDF_LENGTH ? 64 : 0;
+        if (most && (f->bits == 0 || f->bits > most || f->bits % 8))
+            return false;
+    }
+    return (counts ? counters == 1 : counters <= 1) &&
+           count(fields, n_fields, KDF_CHAIN) == (counts ? 0 : 1) &&
+           count(fields, n_fields, KDF_LENGTH) <= 1;
+}
+
+/* One derivation: the parts of a call, of which those of counter and chain change from call to
+ * call. Both are empty at first. */
+struct run {
+    enum kdf_mode mode;
+    const struct soft_prf *prf;
+    const struct kdf_field *counter; /* NULL: none */
+    struct bytes *parts, *counter_part, *chain_part;
+    size_t n;
+    uint8_t number[NUMBER_MAX], length[NUMBER_MAX], chain[HASH_MAX];
+};
+
+static void run_free(struct run *r)
+{
+    free(r->parts);
+    secret_wipe(r->chain, sizeof(r->chain));
+}
+
+static CK_RV lay_out(struct run *r, const struct kdf_field *fields, size_t n, uint64_t blocks)
+{
+    if (!soft_sp800_108_valid(r->mode, fields, n))
+        return error_log(CKR_MECHANISM_PARAM_INVALID, "SP800-108: bad fields");
+    if (!(r->parts = calloc(n, sizeof(*r->parts))))
         return CKR_HOST_MEMORY;
-    for (size_t i = 0; i < k->n; i++) {
-        const struct kdf_field *f = &k->fields[i];
-        if (f->kind != KDF_BYTES && !fits(f->kind == KDF_COUNTER ? blocks : bits, f->bits))
+    r->n = n;
+    for (size_t i = 0; i < n; i++) {
+        const struct kdf_field *f = &fields[i];
+        if ((f->kind == KDF_COUNTER && !fits(blocks, f->bits)) ||
+            (f->kind == KDF_LENGTH && !fits(f->length, f->bits)))
             return error_log(CKR_KEY_SIZE_RANGE, "SP800-108: a field of %u bits is too short",
                              f->bits);
-        if (f->kind == KDF_LENGTH)
-            put_number(f, bits, k->length);
-        k->parts[i] = f->kind == KDF_COUNTER  ? BYTES(k->counter, f->bits / 8)
-                      : f->kind == KDF_LENGTH ? BYTES(k->length, f->bits / 8)
-                                              : f->bytes;
+        if (f->kind == KDF_COUNTER) {
+            r->counter = f;
+            r->counter_part = &r->parts[i];
+        } else if (f->kind == KDF_CHAIN) {
+            r->chain_part = &r->parts[i];
+        } else if (f->kind == KDF_LENGTH) {
+            put_number(f, f->length, r->length);
+            r->parts[i] = BYTES(r->length, f->bits / 8);
+        } else {
+            r->parts[i] = f->bytes;
+        }
     }
     return CKR_OK;
 }
 
-static void set_counter(struct counter_kdf *k, uint64_t number)
+/* What the number-th call chains in: the output before it, iv before the first; 4.3: A(i), where
+ * A(0) is the input without counter and chain. */
+static CK_RV advance(struct run *r, uint64_t number, struct bytes iv, const uint8_t *last)
 {
-    for (size_t i = 0; i < k->n; i++)
-        if (k->fields[i].kind == KDF_COUNTER)
-            put_number(&k->fields[i], number, k->counter);
+    if (r->mode == KDF_MODE_COUNTER)
+        return CKR_OK;
+    if (r->mode == KDF_MODE_PIPELINE && number == 1)
+        TRY(r->prf->run(r->prf->key, r->parts, r->n, r->chain));
+    else if (r->mode == KDF_MODE_PIPELINE)
+        TRY(r->prf->run(r->prf->key, r->chain_part, 1, r->chain));
+    else if (number > 1)
+        memcpy(r->chain, last, r->prf->size);
+    bool first_feedback = r->mode == KDF_MODE_FEEDBACK && number == 1;
+    *r->chain_part = first_feedback ? iv : BYTES(r->chain, r->prf->size);
+    return CKR_OK;
 }
 
-CK_RV soft_sp800_108_counter(enum hash prf, struct bytes key, const struct kdf_field *fields,
-                             size_t n_fields, uint8_t *ret, size_t n)
+static CK_RV next_block(struct run *r, uint64_t number, struct bytes iv, uint8_t *block)
 {
-    CLEANUP(free_parts) struct counter_kdf k = {.fields = fields, .n = n_fields};
-    CLEANUP(hmac_free) struct hmac hmac = {0};
-    TRY(hmac_start(prf, key, &hmac));
-    TRY(lay_out(&k, (n + hmac.size - 1) / hmac.size, (uint64_t)n * 8));
+    TRY(advance(r, number, iv, block));
+    if (r->counter) {
+        put_number(r->counter, number, r->number);
+        *r->counter_part = BYTES(r->number, r->counter->bits / 8);
+    }
+    return r->prf->run(r->prf->key, r->parts, r->n, block);
+}
+
+CK_RV soft_sp800_108(enum kdf_mode mode, const struct soft_prf *prf, const struct kdf_field *fields,
+                     size_t n_fields, struct bytes iv, uint8_t *ret, size_t n)
+{
+    CLEANUP(run_free) struct run r = {.mode = mode, .prf = prf};
+    TRY(lay_out(&r, fields, n_fields, (n + prf->size - 1) / prf->size));
     uint8_t block[HASH_MAX];
     CK_RV rv = CKR_OK;
     uint64_t number = 1;
     for (size_t done = 0; rv == CKR_OK && done < n; number++) {
-        set_counter(&k, number);
-        rv = hmac_run(&hmac, k.parts, k.n, block);
+        rv = next_block(&r, number, iv, block);
         if (rv == CKR_OK)
-            done += copy_block(ret + done, n - done, block, hmac.size);
+            done += copy_block(ret + done, n - done, block, prf->size);
     }
     secret_wipe(block, sizeof(block));
     return rv;

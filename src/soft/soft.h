@@ -73,22 +73,40 @@ CK_RV soft_kdfe(enum hash h, struct bytes z, const char *label, struct bytes par
 /* ANSI X9.63 (PKCS#11 CKD_SHA*_KDF): H(Z || counter from 1 || shared) … to n bytes. */
 CK_RV soft_x963_kdf(enum hash h, struct bytes z, struct bytes shared, uint8_t *ret, size_t n);
 
-/* SP800-108r1 4.1, counter mode with HMAC: a field is what goes into each call, in this order. */
+/* A pseudorandom function under one key: HMAC as below, or what the caller makes of a key that he
+ * does not see. run may be given its output as input. */
+struct soft_prf {
+    size_t size; /* bytes of an output, HASH_MAX at most */
+    CK_RV (*run)(const void *key, const struct bytes *parts, size_t n_parts, uint8_t *ret);
+    const void *key;
+    void *owned; /* by soft_prf_hmac */
+};
+CK_RV soft_prf_hmac(enum hash h, struct bytes key, struct soft_prf *ret);
+void soft_prf_free(struct soft_prf *prf);
+
+/* HKDF's second half under that key. */
+CK_RV soft_prf_expand(const struct soft_prf *prf, struct bytes info, uint8_t *ret, size_t n);
+
+/* SP800-108r1, 4.1 to 4.3. A field is a part of each call's input, in this order. */
+enum kdf_mode { KDF_MODE_COUNTER, KDF_MODE_FEEDBACK, KDF_MODE_PIPELINE };
 enum kdf_field_kind {
-    KDF_COUNTER, /* from 1; 8, 16, 24 or 32 bits; exactly once */
-    KDF_LENGTH,  /* bits asked for: 8 n, in 8 to 64 bits; at most once */
+    KDF_COUNTER, /* from 1; 8, 16, 24 or 32 bits. Counter mode: exactly once; else at most once */
+    KDF_CHAIN,   /* feedback: the last output; pipeline: A(i). Exactly once; not in counter mode */
+    KDF_LENGTH,  /* 8 to 64 bits; at most once */
     KDF_BYTES
 };
 struct kdf_field {
     enum kdf_field_kind kind;
     unsigned bits; /* of a counter or length, a multiple of 8 */
     bool little_endian;
+    uint64_t length; /* what a length field says: bits asked for */
     struct bytes bytes;
 };
-/* CKR_MECHANISM_PARAM_INVALID: fields other than these; CKR_KEY_SIZE_RANGE: n is too much for the
- * counter or the length field. */
-CK_RV soft_sp800_108_counter(enum hash prf, struct bytes key, const struct kdf_field *fields,
-                             size_t n_fields, uint8_t *ret, size_t n);
+bool soft_sp800_108_valid(enum kdf_mode mode, const struct kdf_field *fields, size_t n_fields);
+/* iv: feedback's first chaining value. CKR_MECHANISM_PARAM_INVALID: not valid as above;
+ * CKR_KEY_SIZE_RANGE: the counter is too short for n, or a length field for its length. */
+CK_RV soft_sp800_108(enum kdf_mode mode, const struct soft_prf *prf, const struct kdf_field *fields,
+                     size_t n_fields, struct bytes iv, uint8_t *ret, size_t n);
 /* RFC 5246, 5: P_hash(secret, label || seed); the seed comes in parts (client's and server's
  * random), four at most. CKR_ARGUMENTS_BAD: more. */
 CK_RV soft_tls12_prf(enum hash h, struct bytes secret, struct bytes label, const struct bytes *seed,

@@ -1,5 +1,7 @@
 #include "internal.h"
 
+#include <latchkey/vendor.h>
+
 /* C_CreateObject, C_DestroyObject, C_GetAttributeValue, C_SetAttributeValue. */
 
 /* ---- what is completed by class ------------------------------------------------------------ */
@@ -18,6 +20,14 @@ static CK_RV fill_exact(struct attrs *a, CK_ATTRIBUTE_TYPE type, struct bytes va
     if (given.n && !bytes_equal(given, value))
         return CKR_TEMPLATE_INCONSISTENT;
     return attrs_set(a, type, value);
+}
+
+/* A public key's SPKI, where the template gave one. */
+static CK_RV fill_exact_spki(struct attrs *a, const struct soft_key *key)
+{
+    CLEANUP(buf_free) struct buf spki = {0};
+    TRY(soft_key_spki(key, &spki));
+    return fill_exact(a, CKA_PUBLIC_KEY_INFO, buf_bytes(&spki));
 }
 
 static bool no_date(const CK_DATE *date)
@@ -59,22 +69,21 @@ static CK_RV finish_certificate(struct attrs *a)
 static CK_RV finish_public_key(struct object *o)
 {
     CLEANUP(soft_key_free) struct soft_key *key = NULL;
-    CLEANUP(buf_free) struct buf spki = {0};
     struct attrs *a = &o->attrs;
-    CK_KEY_TYPE type = attrs_ulong(a, CKA_KEY_TYPE, CK_UNAVAILABLE_INFORMATION);
-    if (type == CKK_EC && curve_from_params(attrs_bytes(a, CKA_EC_PARAMS)) == CURVE_NONE)
+    struct mech_key k = object_mech_key(o);
+    if (k.type != CKK_RSA && k.curve == CURVE_NONE)
         return CKR_CURVE_NOT_SUPPORTED;
     if (object_public(o, &key) != CKR_OK)
         return CKR_ATTRIBUTE_VALUE_INVALID;
-    if (type == CKK_RSA)
-        TRY(attrs_set_ulong(a, CKA_MODULUS_BITS, (CK_ULONG)object_mech_key(o).modulus_bits));
-    TRY(soft_key_spki(key, &spki));
-    TRY(fill_exact(a, CKA_PUBLIC_KEY_INFO, buf_bytes(&spki)));
-    TRY(attrs_set_ulong(a, CKA_KEY_GEN_MECHANISM, CK_UNAVAILABLE_INFORMATION));
-    return attrs_set_bool(a, CKA_LOCAL, false);
+    if (k.type == CKK_RSA)
+        TRY(attrs_set_ulong(a, CKA_MODULUS_BITS, (CK_ULONG)k.modulus_bits));
+    TRY(fill_exact_spki(a, key));
+    TRY(key_describe(a, key));
+    return key_history(o, ORIGIN_CREATED, 0, NULL);
 }
 
-static CK_RV finish_class(struct object *o)
+static CK_RV finish_class(struct session *s, const CK_ATTRIBUTE *template, CK_ULONG n,
+                          struct object *o)
 {
     switch (attrs_ulong(&o->attrs, CKA_CLASS, CK_UNAVAILABLE_INFORMATION)) {
     case CKO_DATA:
@@ -84,10 +93,7 @@ static CK_RV finish_class(struct object *o)
     case CKO_PUBLIC_KEY:
         return finish_public_key(o);
     default:
-        log_error(
-            "C_CreateObject of private and secret keys is not there yet: they are made in the "
-            "TPM (C_GenerateKeyPair)");
-        return CKR_TEMPLATE_INCONSISTENT;
+        return key_from_template(s, template, n, o);
     }
 }
 
@@ -104,8 +110,9 @@ static CK_RV build(struct session *s, const CK_ATTRIBUTE *template, CK_ULONG n, 
     if (key && type == CK_UNAVAILABLE_INFORMATION)
         return CKR_TEMPLATE_INCOMPLETE;
     TRY(attrs_new(ATTR_CREATE, cls, type, template, n, s->token->login == LOGIN_SO, &o->attrs));
-    TRY(finish_class(o));
-    return object_finish(o);
+    TRY(object_finish(o));
+    TRY(access_write(s, attrs_true(&o->attrs, CKA_TOKEN), o->private_));
+    return finish_class(s, template, n, o);
 }
 
 CK_RV session_create_object(struct session *s, const CK_ATTRIBUTE *template, CK_ULONG n,
@@ -115,7 +122,6 @@ CK_RV session_create_object(struct session *s, const CK_ATTRIBUTE *template, CK_
     TOKEN_READ(s->token);
     TRY(object_new(&o));
     TRY(build(s, template, n, o));
-    TRY(access_write(s, attrs_true(&o->attrs, CKA_TOKEN), o->private_));
     TRY(objects_publish(s, &o, 1));
     *ret = o->handle;
     return CKR_OK;
@@ -134,26 +140,9 @@ CK_RV session_destroy_object(struct session *s, CK_OBJECT_HANDLE handle)
 
 /* ---- reading ------------------------------------------------------------------------------- */
 
-static struct bytes told_value(const struct object *o, CK_ATTRIBUTE_TYPE type)
+/* 2.40, 5.7 C_GetAttributeValue, cases 3 to 5. */
+static CK_RV tell(struct bytes value, CK_ATTRIBUTE *a)
 {
-    if (type == CKA_VALUE && o->value.n)
-        return secret_bytes(&o->value);
-    return attrs_bytes(&o->attrs, type);
-}
-
-/* 2.40, 5.7 C_GetAttributeValue, cases 1 to 5. */
-static CK_RV get_one(const struct object *o, CK_ATTRIBUTE *a)
-{
-    if (!attrs_revealable(&o->attrs, a->type)) {
-        a->ulValueLen = CK_UNAVAILABLE_INFORMATION;
-        return CKR_ATTRIBUTE_SENSITIVE;
-    }
-    if (!attrs_known(&o->attrs, a->type) ||
-        (!attrs_find(&o->attrs, a->type) && !(a->type == CKA_VALUE && o->value.n))) {
-        a->ulValueLen = CK_UNAVAILABLE_INFORMATION;
-        return CKR_ATTRIBUTE_TYPE_INVALID;
-    }
-    struct bytes value = told_value(o, a->type);
     if (!a->pValue) {
         a->ulValueLen = (CK_ULONG)value.n;
         return CKR_OK;
@@ -168,6 +157,27 @@ static CK_RV get_one(const struct object *o, CK_ATTRIBUTE *a)
     return CKR_OK;
 }
 
+static CK_RV unavailable(CK_ATTRIBUTE *a, CK_RV rv)
+{
+    a->ulValueLen = CK_UNAVAILABLE_INFORMATION;
+    return rv;
+}
+
+/* Cases 1 and 2, and what is not kept among the attributes: the parts of a key. */
+static CK_RV get_one(struct token *t, const struct object *o, CK_ATTRIBUTE *a)
+{
+    CLEANUP(secret_free) struct secret part = {0};
+    if (!attrs_revealable(&o->attrs, a->type))
+        return unavailable(a, CKR_ATTRIBUTE_SENSITIVE);
+    if (!attrs_known(&o->attrs, a->type))
+        return unavailable(a, CKR_ATTRIBUTE_TYPE_INVALID);
+    if (attrs_find(&o->attrs, a->type))
+        return attrs_is_template(a->type) ? attrs_tell_template(attrs_bytes(&o->attrs, a->type), a)
+                                          : tell(attrs_bytes(&o->attrs, a->type), a);
+    CK_RV rv = key_secret_attribute(t, o, a->type, &part);
+    return rv == CKR_OK ? tell(secret_bytes(&part), a) : unavailable(a, rv);
+}
+
 CK_RV session_get_attributes(struct session *s, CK_OBJECT_HANDLE handle, CK_ATTRIBUTE *template,
                              CK_ULONG n)
 {
@@ -176,7 +186,7 @@ CK_RV session_get_attributes(struct session *s, CK_OBJECT_HANDLE handle, CK_ATTR
     TRY(object_get(s, handle, &o));
     CK_RV rv = CKR_OK;
     for (CK_ULONG i = 0; i < n; i++) { /* every one is filled, whatever the others answer */
-        CK_RV one = get_one(o, &template[i]);
+        CK_RV one = get_one(s->token, o, &template[i]);
         if (rv == CKR_OK)
             rv = one;
     }
@@ -184,6 +194,13 @@ CK_RV session_get_attributes(struct session *s, CK_OBJECT_HANDLE handle, CK_ATTR
 }
 
 /* ---- changing ------------------------------------------------------------------------------ */
+
+static CK_RV copy_private(const struct object *old, struct object *o)
+{
+    CLEANUP(secret_free) struct secret encoded = {0};
+    TRY(soft_private_to_pkcs8(old->private_key, &encoded));
+    return soft_private_from_pkcs8(secret_bytes(&encoded), &o->private_key);
+}
 
 static CK_RV same_key(const struct object *old, struct object *o)
 {
@@ -196,6 +213,8 @@ static CK_RV same_key(const struct object *old, struct object *o)
     TRY(buf_set(&o->parent_name, buf_bytes(&old->parent_name)));
     if (old->own_auth.p)
         TRY(secret_copy(&o->own_auth, secret_bytes(&old->own_auth)));
+    if (old->private_key)
+        TRY(copy_private(old, o));
     return old->value.p ? secret_copy(&o->value, secret_bytes(&old->value)) : CKR_OK;
 }
 
@@ -224,19 +243,54 @@ CK_RV session_set_attributes(struct session *s, CK_OBJECT_HANDLE handle,
  * one's id: it is remembered, for the copy has an id of its own. */
 static CK_RV remember_origin(const struct object *old, struct object *o)
 {
-    if (!old->priv.n || attrs_find(&o->attrs, ATTR_AUTH_ORIGIN))
+    if (attrs_find(&o->attrs, ATTR_AUTH_ORIGIN))
         return CKR_OK;
     return attrs_set(&o->attrs, ATTR_AUTH_ORIGIN, BYTES_OF(old->uid));
 }
 
-/* A key's bytes do not become less private by copying, and one whose authorization is the session's
- * alone cannot outlive it. */
-static CK_RV check_copy(const struct object *old, const struct object *o)
+/* A session's TPM key made without login gets, to be stored, the authorization of stored keys. */
+static CK_RV adopt(struct token *t, const struct object *old, struct object *o)
 {
-    bool secret = old->priv.n || old->value.n, stored = attrs_true(&o->attrs, CKA_TOKEN);
-    if (secret && old->private_ && !o->private_)
+    CLEANUP(key_release) struct held_key held = {0};
+    CLEANUP(secret_free) struct secret auth = {0};
+    CLEANUP(buf_free) struct buf priv = {0};
+    TRY(key_hold(t, old, &held));
+    secret_free(&o->own_auth);
+    TRY(key_authorization(t, o, &auth));
+    TRY(token_use_rv(tpm_rekey(t->lib->tpm, &held.tpm, secret_bytes(&auth), &priv)));
+    return buf_set(&o->priv, buf_bytes(&priv));
+}
+
+static CK_RV copy_tpm_key(struct session *s, const struct object *old, struct object *o)
+{
+    uint8_t uid[sizeof(o->uid)];
+    memcpy(uid, o->uid, sizeof(uid));
+    TRY(same_key(old, o));
+    memcpy(o->uid, uid, sizeof(uid));
+    o->private_ = attrs_true(&o->attrs, CKA_PRIVATE);
+    if (!old->own_auth.p)
+        return remember_origin(old, o);
+    return attrs_true(&o->attrs, CKA_TOKEN) ? adopt(s->token, old, o) : CKR_OK;
+}
+
+static CK_RV copy_software_key(struct session *s, const struct object *old, struct object *o)
+{
+    CLEANUP(key_release) struct held_key held = {0};
+    TRY(key_hold(s->token, old, &held));
+    TRY(attrs_set(&o->attrs, CKA_LATCHKEY_PROTECTION, NO_BYTES));
+    return key_place(s, o, ORIGIN_COPIED,
+                     &(struct material){held.key.value, held.key.private_}, 0);
+}
+
+/* A key's bytes do not become less private by copying. */
+static CK_RV copy_key(struct session *s, const struct object *old, struct object *o)
+{
+    enum protection p = object_protection(old);
+    if (p == PROTECTION_NONE)
+        return CKR_OK;
+    if (old->private_ && !o->private_)
         return CKR_TEMPLATE_INCONSISTENT;
-    return stored && (old->own_auth.p || old->value.p) ? CKR_TEMPLATE_INCONSISTENT : CKR_OK;
+    return p == PROTECTION_TPM ? copy_tpm_key(s, old, o) : copy_software_key(s, old, o);
 }
 
 CK_RV session_copy_object(struct session *s, CK_OBJECT_HANDLE handle, const CK_ATTRIBUTE *template,
@@ -251,11 +305,9 @@ CK_RV session_copy_object(struct session *s, CK_OBJECT_HANDLE handle, const CK_A
         return CKR_USER_NOT_LOGGED_IN; /* a forged row must not get a MAC */
     TRY(object_new(&o));
     TRY(attrs_copied(&old->attrs, template, n, s->token->login == LOGIN_SO, &o->attrs));
-    TRY(same_key(old, o));
-    TRY(remember_origin(old, o));
     TRY(object_finish(o));
-    TRY(check_copy(old, o));
     TRY(access_write(s, attrs_true(&o->attrs, CKA_TOKEN), o->private_));
+    TRY(copy_key(s, old, o));
     TRY(objects_publish(s, &o, 1));
     *ret = o->handle;
     return CKR_OK;

@@ -230,8 +230,7 @@ CK_RV key_secret_attribute(struct token *t, const struct object *o, CK_ATTRIBUTE
     if (p != PROTECTION_SEALED && p != PROTECTION_SESSION)
         return CKR_ATTRIBUTE_TYPE_INVALID;
     TRY(key_hold(t, o, &k));
-    struct bytes value =
-        k.key.private_ ? private_attribute(k.key.private_, type)
-                       : (type == CKA_VALUE ? k.key.value : NO_BYTES);
+    struct bytes value = k.key.private_ ? private_attribute(k.key.private_, type)
+                                        : (type == CKA_VALUE ? k.key.value : NO_BYTES);
     return value.n ? secret_copy(ret, value) : CKR_ATTRIBUTE_TYPE_INVALID;
 }

@@ -16,7 +16,6 @@
 #define ATTR_AUTH_ORIGIN (CKA_VENDOR_DEFINED | 0x4C4B0001UL)
 
 enum { PIN_MIN = 4, PIN_MAX = 255 };
-enum { SECRET_VALUE_MAX = 32768 }; /* bytes of a secret key */
 
 /* ---- objects ------------------------------------------------------------------------------- */
 
@@ -215,7 +214,8 @@ CK_RV object_open_sealed(struct token *t, const uint8_t *uid, const char *what, 
 /* Fills in what the token says of every new object and every new key. */
 CK_RV object_finish(struct object *o);
 
-/* ---- keys: hold.c (token.state held for reading) ---------------------------------------------- */
+/* ---- keys: hold.c (token.state held for reading) ----------------------------------------------
+ */
 
 /* The public half of an asymmetric key object, private ones included. */
 CK_RV object_public(const struct object *o, struct soft_key **ret);
@@ -247,7 +247,8 @@ CK_RV key_bytes(struct token *t, const struct object *o, struct secret *ret);
 CK_RV key_secret_attribute(struct token *t, const struct object *o, CK_ATTRIBUTE_TYPE type,
                            struct secret *ret);
 
-/* ---- new keys: place.c ------------------------------------------------------------------------ */
+/* ---- new keys: place.c ------------------------------------------------------------------------
+ */
 
 /* How a new key came about: decides where it may live and what CKA_LOCAL and its like say. */
 enum origin { ORIGIN_GENERATED, ORIGIN_CREATED, ORIGIN_UNWRAPPED, ORIGIN_DERIVED, ORIGIN_COPIED };
@@ -266,18 +267,31 @@ CK_RV key_place(struct session *s, struct object *o, enum origin origin,
 /* Would it live in the TPM? A pair is made there, not placed. */
 CK_RV key_fits_tpm(struct session *s, const struct object *o, enum origin origin,
                    const struct material *from, size_t length, bool *ret);
+/* May it be kept outside the TPM? CKR_TEMPLATE_INCONSISTENT: sealed-keys = no. */
+CK_RV key_software_allowed(struct session *s, const struct object *o);
 /* The authorization a new TPM key of this object is made with. */
 CK_RV key_prepare(struct token *t, struct object *o, struct secret *auth);
 /* Moves what the TPM made into the object. */
 void key_take_blobs(struct object *o, struct tpm_key_made *made);
 CK_RV key_tell_protection(struct object *o);
+/* A private or secret key's object out of the values in C_CreateObject's template. */
+CK_RV key_from_template(struct session *s, const CK_ATTRIBUTE *template, CK_ULONG n,
+                        struct object *o);
+/* Completes and places a key that came as bytes: a secret key's value, or a private key's
+ * PrivateKeyInfo (private_ NULL). */
+CK_RV key_from_outside(struct session *s, struct object *o, enum origin origin,
+                       const struct material *from);
 /* CKA_LOCAL, CKA_KEY_GEN_MECHANISM, CKA_ALWAYS_SENSITIVE, CKA_NEVER_EXTRACTABLE, CKA_CHECK_VALUE.
  * base: what it was derived from, or NULL. mechanism: of a generated key. */
 CK_RV key_history(struct object *o, enum origin origin, CK_MECHANISM_TYPE mechanism,
                   const struct object *base);
+/* The same for a second key that went into it. */
+CK_RV key_history_also(struct object *o, const struct object *other);
 /* Checks and completes a new secret key's value against CKA_KEY_TYPE and CKA_VALUE_LEN.
  * CKR_ATTRIBUTE_VALUE_INVALID, CKR_KEY_SIZE_RANGE. */
 CK_RV key_check_value_length(CK_KEY_TYPE type, size_t n);
+/* Does the template, where it says them, say this class and key type? CKR_TEMPLATE_INCONSISTENT. */
+CK_RV template_is(const CK_ATTRIBUTE *template, CK_ULONG n, CK_OBJECT_CLASS cls, CK_KEY_TYPE type);
 /* The attributes of a key pair's half that follow from the key: modulus, point, SPKI … */
 CK_RV key_describe(struct attrs *a, const struct soft_key *public_);
 /* C_Login with CKU_CONTEXT_SPECIFIC: for the operation of this session that waits for it. */

@@ -163,8 +163,8 @@ static CK_RV make_secret(struct token *t, const struct object *o, struct bytes a
     CK_KEY_TYPE type = attrs_ulong(&o->attrs, CKA_KEY_TYPE, 0);
     CLEANUP(secret_free) struct secret random = {0};
     if (type == CKK_AES)
-        return tpm_make_aes(t->lib->tpm, &parent, auth, (unsigned)(8 * (value.n ? value.n : length)),
-                            value, ret);
+        return tpm_make_aes(t->lib->tpm, &parent, auth,
+                            (unsigned)(8 * (value.n ? value.n : length)), value, ret);
     if (!value.n && length != TPM_MADE_HMAC) {
         TRY(secret_new(&random, length));
         TRY(tpm_random(t->lib->tpm, random.p, length));
@@ -212,20 +212,25 @@ static CK_RV place_in_tpm(struct session *s, struct object *o, const struct mate
 
 /* ---- into the store or into memory ---------------------------------------------------------- */
 
-static CK_RV place_sealed(struct token *t, struct object *o, const struct material *from)
+CK_RV key_software_allowed(struct session *s, const struct object *o)
 {
-    CLEANUP(secret_free) struct secret encoded = {0};
-    if (!t->lib->config.sealed_keys)
+    if (!attrs_true(&o->attrs, CKA_TOKEN))
+        return CKR_OK;
+    if (!s->token->lib->config.sealed_keys)
         return error_log(CKR_TEMPLATE_INCONSISTENT,
                          "the TPM cannot hold this key, or it is to be extractable, and "
                          "sealed-keys = no forbids to keep it in the store");
-    if (t->login != LOGIN_USER)
-        return CKR_USER_NOT_LOGGED_IN;
+    return s->token->login == LOGIN_USER ? CKR_OK : CKR_USER_NOT_LOGGED_IN;
+}
+
+static CK_RV place_sealed(struct token *t, struct object *o, const struct material *from)
+{
+    CLEANUP(secret_free) struct secret encoded = {0};
     if (from->private_)
         TRY(soft_private_to_pkcs8(from->private_, &encoded));
     o->auth = STORE_AUTH_SEALED;
-    return object_seal(t, o->uid, "value",
-                       from->private_ ? secret_bytes(&encoded) : from->value, &o->priv);
+    return object_seal(t, o->uid, "value", from->private_ ? secret_bytes(&encoded) : from->value,
+                       &o->priv);
 }
 
 static CK_RV place_in_memory(struct object *o, const struct material *from)
@@ -233,7 +238,8 @@ static CK_RV place_in_memory(struct object *o, const struct material *from)
     CLEANUP(secret_free) struct secret encoded = {0};
     if (!from->private_)
         return secret_copy(&o->value, from->value);
-    TRY(soft_private_to_pkcs8(from->private_, &encoded)); /* a key of its own: it is wiped with it */
+    TRY(soft_private_to_pkcs8(from->private_,
+                              &encoded)); /* a key of its own: it is wiped with it */
     return soft_private_from_pkcs8(secret_bytes(&encoded), &o->private_key);
 }
 
@@ -242,6 +248,7 @@ static CK_RV place_software(struct session *s, struct object *o, const struct ma
 {
     CLEANUP(secret_free) struct secret random = {0};
     struct material made = *from;
+    TRY(key_software_allowed(s, o));
     if (!made.private_ && !made.value.n) {
         TRY(secret_new(&random, length));
         TRY(tpm_random(s->token->lib->tpm, random.p, length));
@@ -276,15 +283,24 @@ CK_RV key_history(struct object *o, enum origin origin, CK_MECHANISM_TYPE mechan
     bool was_sensitive = local || (base && attrs_true(&base->attrs, CKA_ALWAYS_SENSITIVE));
     bool was_kept = local || (base && attrs_true(&base->attrs, CKA_NEVER_EXTRACTABLE));
     TRY(attrs_set_bool(a, CKA_ALWAYS_SENSITIVE, was_sensitive && attrs_true(a, CKA_SENSITIVE)));
-    return attrs_set_bool(a, CKA_NEVER_EXTRACTABLE,
-                          was_kept && !attrs_true(a, CKA_EXTRACTABLE));
+    return attrs_set_bool(a, CKA_NEVER_EXTRACTABLE, was_kept && !attrs_true(a, CKA_EXTRACTABLE));
+}
+
+CK_RV key_history_also(struct object *o, const struct object *other)
+{
+    struct attrs *a = &o->attrs;
+    if (!attrs_true(&other->attrs, CKA_ALWAYS_SENSITIVE))
+        TRY(attrs_set_bool(a, CKA_ALWAYS_SENSITIVE, false));
+    return attrs_true(&other->attrs, CKA_NEVER_EXTRACTABLE)
+               ? CKR_OK
+               : attrs_set_bool(a, CKA_NEVER_EXTRACTABLE, false);
 }
 
 CK_RV key_check_value_length(CK_KEY_TYPE type, size_t n)
 {
     if (type == CKK_AES)
         return n == 16 || n == 24 || n == 32 ? CKR_OK : CKR_KEY_SIZE_RANGE;
-    return n >= 1 && n <= SECRET_VALUE_MAX ? CKR_OK : CKR_KEY_SIZE_RANGE;
+    return n >= 1 && n <= MECH_SECRET_MAX ? CKR_OK : CKR_KEY_SIZE_RANGE;
 }
 
 static CK_RV describe_point(struct attrs *a, enum curve c, struct bytes point)

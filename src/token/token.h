@@ -78,6 +78,21 @@ CK_RV session_generate_pair(struct session *s, const CK_MECHANISM *mechanism,
                             const CK_ATTRIBUTE *public_template, CK_ULONG public_n,
                             const CK_ATTRIBUTE *private_template, CK_ULONG private_n,
                             CK_OBJECT_HANDLE *ret_public, CK_OBJECT_HANDLE *ret_private);
+CK_RV session_generate_key(struct session *s, const CK_MECHANISM *mechanism,
+                           const CK_ATTRIBUTE *template, CK_ULONG n, CK_OBJECT_HANDLE *ret);
+/* aad, tag …: NULL but for C_WrapKeyAuthenticated, whose mechanism has a message's parameter. */
+CK_RV session_wrap(struct session *s, const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE wrapping,
+                   CK_OBJECT_HANDLE key, const struct bytes *aad, CK_BYTE *out, CK_ULONG *out_n);
+CK_RV session_unwrap(struct session *s, const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE unwrapping,
+                     struct bytes wrapped, const struct bytes *aad, const CK_ATTRIBUTE *template,
+                     CK_ULONG n, CK_OBJECT_HANDLE *ret);
+CK_RV session_encapsulate(struct session *s, const CK_MECHANISM *mechanism,
+                          CK_OBJECT_HANDLE public_key, const CK_ATTRIBUTE *template, CK_ULONG n,
+                          CK_BYTE *out, CK_ULONG *out_n, CK_OBJECT_HANDLE *ret);
+CK_RV session_decapsulate(struct session *s, const CK_MECHANISM *mechanism,
+                          CK_OBJECT_HANDLE private_key, const CK_ATTRIBUTE *template, CK_ULONG n,
+                          struct bytes ciphertext, CK_OBJECT_HANDLE *ret);
+/* ret may be NULL where the mechanism's parameter says where the keys' handles go. */
 CK_RV session_derive(struct session *s, const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE base,
                      const CK_ATTRIBUTE *template, CK_ULONG n, CK_OBJECT_HANDLE *ret);
 
@@ -91,6 +106,11 @@ enum op_kind {
     OP_DECRYPT,
     OP_SIGN_RECOVER,
     OP_VERIFY_RECOVER, /* data: the signature; out: what was signed */
+    OP_VERIFY_SIGNATURE, /* 3.2: the signature comes first */
+    OP_MESSAGE_ENCRYPT,
+    OP_MESSAGE_DECRYPT,
+    OP_MESSAGE_SIGN,
+    OP_MESSAGE_VERIFY,
     OP_KINDS
 };
 
@@ -102,9 +122,44 @@ CK_RV op_init(struct session *s, enum op_kind kind, const CK_MECHANISM *mechanis
 CK_RV op_once(struct session *s, enum op_kind kind, struct bytes data, CK_BYTE *out,
               CK_ULONG *out_n);
 CK_RV op_update(struct session *s, enum op_kind kind, struct bytes data);
+CK_RV op_update_out(struct session *s, enum op_kind kind, struct bytes data, CK_BYTE *out,
+                    CK_ULONG *out_n);
+/* The dual functions: cipher is the one that puts out, other digests, signs or verifies what goes in
+ * or (other_gets_out) what comes out. */
+CK_RV op_update_both(struct session *s, enum op_kind cipher, enum op_kind other,
+                     bool other_gets_out, struct bytes data, CK_BYTE *out, CK_ULONG *out_n);
+CK_RV op_digest_key(struct session *s, CK_OBJECT_HANDLE key);
 CK_RV op_final(struct session *s, enum op_kind kind, CK_BYTE *out, CK_ULONG *out_n);
 /* C_Verify, C_VerifyFinal: final false is the one-part call. */
 CK_RV op_verify(struct session *s, bool final, struct bytes data, struct bytes signature);
+/* 3.2: C_VerifySignatureInit and what follows. */
+CK_RV op_init_signature(struct session *s, const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE key,
+                        struct bytes signature);
+CK_RV op_verify_signature(struct session *s, bool final, struct bytes data);
+/* C_GetOperationState, C_SetOperationState: digests. out NULL asks for the length. */
+CK_RV op_save(struct session *s, CK_BYTE *out, CK_ULONG *out_n);
+CK_RV op_restore(struct session *s, struct bytes state, CK_OBJECT_HANDLE encryption_key,
+                 CK_OBJECT_HANDLE authentication_key);
+
+/* Messages (3.0): kind is one of OP_MESSAGE_…. parameter is the caller's struct, read and written. */
+CK_RV op_message_init(struct session *s, enum op_kind kind, const CK_MECHANISM *mechanism,
+                      CK_OBJECT_HANDLE key);
+CK_RV op_message_final(struct session *s, enum op_kind kind);
+CK_RV op_message(struct session *s, enum op_kind kind, void *parameter, CK_ULONG parameter_n,
+                 struct bytes aad, struct bytes in, CK_BYTE *out, CK_ULONG *out_n);
+CK_RV op_message_begin(struct session *s, enum op_kind kind, void *parameter, CK_ULONG parameter_n,
+                       struct bytes aad);
+CK_RV op_message_next(struct session *s, enum op_kind kind, void *parameter, CK_ULONG parameter_n,
+                      struct bytes in, bool last, CK_BYTE *out, CK_ULONG *out_n);
+CK_RV op_sign_message(struct session *s, const void *parameter, struct bytes data, CK_BYTE *out,
+                      CK_ULONG *out_n);
+CK_RV op_sign_message_begin(struct session *s, enum op_kind kind, const void *parameter);
+CK_RV op_sign_message_next(struct session *s, struct bytes data, bool last, CK_BYTE *out,
+                           CK_ULONG *out_n);
+CK_RV op_verify_message(struct session *s, const void *parameter, struct bytes data,
+                        struct bytes signature);
+CK_RV op_verify_message_next(struct session *s, struct bytes data, bool last,
+                             struct bytes signature);
 /* A call with bad arguments ends the operation (2.40, 5.2), as every error does. */
 CK_RV op_abort(struct session *s, enum op_kind kind, CK_RV rv);
 

@@ -16,6 +16,7 @@
 struct fixture fx;
 CK_FUNCTION_LIST *p11;
 CK_FUNCTION_LIST_3_0 *p11_3;
+CK_FUNCTION_LIST_3_2 *p11_32;
 CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
 
 static bool proxied;
@@ -54,10 +55,12 @@ static void load_module(void)
         exit(EXIT_FAILURE);
     }
     CK_INTERFACE *interface;
-    CK_VERSION v3 = {3, 0};
-    if (get_interface != NULL &&
-        get_interface((CK_UTF8CHAR_PTR) "PKCS 11", &v3, &interface, 0) == CKR_OK)
+    CK_VERSION v30 = {3, 0}, v32 = {3, 2};
+    CK_UTF8CHAR_PTR name = (CK_UTF8CHAR_PTR) "PKCS 11";
+    if (get_interface != NULL && get_interface(name, &v30, &interface, 0) == CKR_OK)
         p11_3 = interface->pFunctionList;
+    if (get_interface != NULL && get_interface(name, &v32, &interface, 0) == CKR_OK)
+        p11_32 = interface->pFunctionList;
 }
 
 static void set_environment(void)

@@ -33,7 +33,8 @@ struct fixture {
 
 extern struct fixture fx;
 extern CK_FUNCTION_LIST *p11;
-extern CK_FUNCTION_LIST_3_0 *p11_3; /* NULL: the module has no 3.0 interface */
+extern CK_FUNCTION_LIST_3_0 *p11_3;  /* NULL: the module has no 3.0 interface */
+extern CK_FUNCTION_LIST_3_2 *p11_32; /* NULL: no 3.2 interface */
 
 /* Group set-up. environment: swtpm, store and environment variables, module loaded, not
  * initialised. token: and a token with LABEL and the two PINs. proxied: the same, through the

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/names.h"
+#include <latchkey/vendor.h>
 
 /* The same TPM code in different places; the layer and the parameter number do not matter. */
 static void tpm_codes(void **state)
@@ -77,12 +78,31 @@ static void names(void **state)
     assert_string_equal(name_key_type(CKK_AES), "CKK_AES");
 }
 
+/* By their numbers in pkcs11t.h of 3.2, so that a wrong constant shows here, too. */
+static void names_of_3_2(void **state)
+{
+    (void)state;
+    assert_string_equal(name_rv(0x42), "CKR_AEAD_DECRYPT_FAILED");
+    assert_string_equal(name_rv(0x1b9), "CKR_PUBLIC_KEY_INVALID");
+    assert_string_equal(name_rv(0x209), "CKR_PARAMETER_SET_NOT_SUPPORTED");
+    assert_string_equal(name_mechanism(0x1056), "CKM_EC_MONTGOMERY_KEY_PAIR_GEN");
+    assert_string_equal(name_mechanism(0x210c), "CKM_AES_KEY_WRAP_PKCS7");
+    assert_string_equal(name_mechanism(0x402a), "CKM_HKDF_DERIVE");
+    assert_string_equal(name_mechanism(0x0f), "CKM_ML_KEM_KEY_PAIR_GEN");
+    assert_string_equal(name_attribute(0x4000062b), "CKA_DECAPSULATE_TEMPLATE");
+    assert_string_equal(name_attribute(CKA_LATCHKEY_PROTECTION), "CKA_LATCHKEY_PROTECTION");
+    assert_string_equal(name_class(0x0a), "CKO_VALIDATION");
+    assert_string_equal(name_key_type(0x42), "CKK_HKDF");
+    assert_string_equal(name_profile(0x02), "CKP_EXTENDED_PROVIDER");
+    assert_string_equal(name_profile(0x77), "0x77");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tpm_codes), cmocka_unit_test(sqlite_codes),
         cmocka_unit_test(errnos),    cmocka_unit_test(logs_and_passes_on),
-        cmocka_unit_test(names),
+        cmocka_unit_test(names),     cmocka_unit_test(names_of_3_2),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -31,7 +31,16 @@ static const CK_MECHANISM_TYPE ec_covered[] = {
     CKM_ECDSA_SHA512,    CKM_ECDH1_DERIVE, CKM_ECDH1_COFACTOR_DERIVE,
 };
 
+/* test_aes.c */
+static const CK_MECHANISM_TYPE aes_covered[] = {
+    CKM_AES_ECB, CKM_AES_CBC,    CKM_AES_CBC_PAD, CKM_AES_CTR,
+    CKM_AES_OFB, CKM_AES_CFB128, CKM_AES_CFB8,
+};
+
 /* test_table.c */
+static const CK_MECHANISM_TYPE key_gen_covered[] = {
+    CKM_AES_KEY_GEN,
+};
 static const CK_MECHANISM_TYPE digest_covered[] = {
     CKM_SHA_1,    CKM_SHA224,   CKM_SHA256,   CKM_SHA384,   CKM_SHA512,
     CKM_SHA3_224, CKM_SHA3_256, CKM_SHA3_384, CKM_SHA3_512,

@@ -110,7 +110,7 @@ static void ecdsa(CK_MECHANISM_TYPE type, int c, struct bytes digest)
 {
     uint8_t signature[132];
     struct use *u = use(type, c);
-    size_t n = mech_output_size(u->call.mech, &u->key);
+    size_t n = mech_output_size(u->call.mech, &u->params, &u->key);
     assert_int_equal(n, 2 * keys[c].n);
     assert_ok(u->call.mech->sign(&u->call, digest, signature));
     assert_true(evp_verifies(&keys[c], digest, signature));

@@ -10,30 +10,69 @@ static int read_table(void **state)
     return group_start(state);
 }
 
+#define EC_FLAGS (CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS)
+
+/* Encryption in one part and in parts, and not both. */
+static void assert_ciphers_match(const struct mech *m)
+{
+    CK_FLAGS there = CKF_ENCRYPT | CKF_DECRYPT | CKF_WRAP | CKF_UNWRAP;
+    assert_false(m->cipher && (m->encrypt || m->decrypt));
+    assert_int_equal(!!(m->flags & (CKF_ENCRYPT | CKF_WRAP)), m->encrypt || m->cipher);
+    assert_int_equal(!!(m->flags & (CKF_DECRYPT | CKF_UNWRAP)), m->decrypt || m->cipher);
+    assert_int_equal(!!(m->flags & CKF_ENCRYPT), !!(m->flags & CKF_DECRYPT));
+    assert_int_equal(!!(m->flags & CKF_WRAP), !!(m->flags & CKF_UNWRAP));
+    if (m->cipher) {
+        assert_int_not_equal(m->flags & there, 0);
+        assert_true(m->cipher->most && m->cipher->exact && m->cipher->start && m->cipher->update &&
+                    m->cipher->final);
+    }
+    if (m->wrap_block)
+        assert_int_not_equal(m->flags & CKF_WRAP, 0);
+    CK_FLAGS message = m->flags & (CKF_MESSAGE_ENCRYPT | CKF_MESSAGE_DECRYPT);
+    assert_int_equal(message != 0, m->message != NULL);
+    assert_true(message == 0 || message == (CKF_MESSAGE_ENCRYPT | CKF_MESSAGE_DECRYPT));
+    if (message)
+        assert_non_null(m->cipher);
+}
+
 /* A flag without function is a crash, a function without flag is dead. */
 static void test_flags_match_functions(void **state)
 {
     (void)state;
     for (size_t i = 0; i < n_rows; i++) {
         const struct mech *m = &rows[i];
-        assert_int_equal(!!(m->flags & CKF_SIGN), m->sign != NULL);
-        assert_int_equal(!!(m->flags & CKF_VERIFY), m->verify != NULL);
-        assert_int_equal(!!(m->flags & CKF_ENCRYPT), m->encrypt != NULL);
-        assert_int_equal(!!(m->flags & CKF_DECRYPT), m->decrypt != NULL);
+        assert_ciphers_match(m);
+        assert_false(m->mac && (m->sign || m->verify));
+        if (m->mac)
+            assert_true(m->mac->start && m->mac->update && m->mac->final);
+        assert_int_equal(!!(m->flags & CKF_SIGN), m->sign || m->mac);
+        assert_int_equal(!!(m->flags & CKF_VERIFY), m->verify || m->mac);
         assert_int_equal(!!(m->flags & CKF_SIGN_RECOVER), m->sign && m->recover);
         assert_int_equal(!!(m->flags & CKF_VERIFY_RECOVER), m->recover != NULL);
         assert_int_equal(!!(m->flags & CKF_DERIVE), m->derive != NULL);
         assert_int_equal(!!(m->flags & CKF_GENERATE_KEY_PAIR), m->generate_pair != NULL);
+        if (m->generate)
+            assert_int_not_equal(m->flags & CKF_GENERATE, 0);
         assert_non_null(m->params);
-        /* what has no function here is nobody's */
+        /* what has no function here is nobody's, but for keys that are simply random */
         const CK_FLAGS known = CKF_HW | CKF_SIGN | CKF_VERIFY | CKF_SIGN_RECOVER |
-                               CKF_VERIFY_RECOVER | CKF_ENCRYPT | CKF_DECRYPT | CKF_DERIVE |
-                               CKF_GENERATE_KEY_PAIR | CKF_DIGEST | CKF_EC_F_P | CKF_EC_NAMEDCURVE |
-                               CKF_EC_UNCOMPRESS;
+                               CKF_VERIFY_RECOVER | CKF_ENCRYPT | CKF_DECRYPT | CKF_WRAP |
+                               CKF_UNWRAP | CKF_MESSAGE_ENCRYPT | CKF_MESSAGE_DECRYPT | CKF_DERIVE |
+                               CKF_GENERATE | CKF_GENERATE_KEY_PAIR | CKF_DIGEST | EC_FLAGS;
         assert_int_equal(m->flags & ~known, 0);
-        assert_int_not_equal(
-            m->flags & known & ~(CKF_HW | CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS), 0);
+        assert_int_not_equal(m->flags & known & ~(CKF_HW | EC_FLAGS), 0);
     }
+}
+
+static bool is_hmac(const struct mech *m)
+{
+    return m->key_type == MECH_HMAC_KEY;
+}
+
+static bool is_secret(const struct mech *m)
+{
+    return m->key_type == CKK_AES || m->key_type == CKK_GENERIC_SECRET || is_hmac(m) ||
+           mech_hmac_hash(m->key_type) != HASH_NONE;
 }
 
 static void test_key_types(void **state)
@@ -42,16 +81,18 @@ static void test_key_types(void **state)
     for (size_t i = 0; i < n_rows; i++) {
         const struct mech *m = &rows[i];
         bool digest = m->flags & CKF_DIGEST;
-        bool ec = m->flags & (CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS);
+        bool ec = m->flags & EC_FLAGS;
         assert_int_equal(digest, m->key_type == CK_UNAVAILABLE_INFORMATION);
         assert_int_equal(ec, m->key_type == CKK_EC);
-        assert_true(digest || ec || m->key_type == CKK_RSA);
-        /* the TPM does the private half of what has a key, none of a digest */
-        assert_int_equal(digest, !(m->flags & CKF_HW));
+        assert_true(digest || ec || m->key_type == CKK_RSA || is_secret(m));
+        /* the TPM does the private half of what has a key pair, none of a digest */
+        if (!is_secret(m))
+            assert_int_equal(digest, !(m->flags & CKF_HW));
         if (digest)
             assert_int_not_equal(m->hash, HASH_NONE);
         if (m->hash != HASH_NONE) /* a hash first: nothing that has to come back */
             assert_int_equal(m->flags & (CKF_ENCRYPT | CKF_DECRYPT | CKF_DERIVE), 0);
+        assert_int_equal(is_hmac(m), m->mac_hash != HASH_NONE);
     }
 }
 
@@ -78,19 +119,45 @@ static bool in_list(const CK_MECHANISM_TYPE *list, size_t n, CK_MECHANISM_TYPE t
 static void test_every_row_is_in_a_test(void **state)
 {
     (void)state;
-    unsigned in_tests = 0;
+#define LIST(name) name, COUNT(name)
+    const struct {
+        const CK_MECHANISM_TYPE *types;
+        size_t n;
+    } lists[] = {
+        {LIST(rsa_covered)}, {LIST(ec_covered)},      {LIST(digest_covered)},
+        {LIST(aes_covered)}, {LIST(key_gen_covered)},
+    };
+    size_t in_lists = 0;
+    for (size_t k = 0; k < COUNT(lists); k++)
+        in_lists += lists[k].n;
     for (size_t i = 0; i < n_rows; i++) {
-        bool rsa = in_list(rsa_covered, COUNT(rsa_covered), rows[i].type);
-        bool ec = in_list(ec_covered, COUNT(ec_covered), rows[i].type);
-        bool digest = in_list(digest_covered, COUNT(digest_covered), rows[i].type);
-        if (rsa + ec + digest != 1)
-            print_error("mechanism 0x%lx is in %d tests\n", rows[i].type, rsa + ec + digest);
-        assert_int_equal(rsa + ec + digest, 1);
-        assert_int_equal(rsa, rows[i].key_type == CKK_RSA);
-        assert_int_equal(ec, rows[i].key_type == CKK_EC);
-        in_tests++;
+        unsigned found = 0;
+        for (size_t k = 0; k < COUNT(lists); k++)
+            found += in_list(lists[k].types, lists[k].n, rows[i].type);
+        if (found != 1)
+            print_error("mechanism 0x%lx is in %u tests\n", rows[i].type, found);
+        assert_int_equal(found, 1);
     }
-    assert_int_equal(in_tests, COUNT(rsa_covered) + COUNT(ec_covered) + COUNT(digest_covered));
+    assert_int_equal(in_lists, n_rows);
+}
+
+/* What a key generation makes is what its row says. */
+static void test_key_generations(void **state)
+{
+    (void)state;
+    static const struct {
+        CK_MECHANISM_TYPE type;
+        CK_KEY_TYPE makes;
+    } names[] = {
+        {CKM_AES_KEY_GEN, CKK_AES},
+    };
+    for (size_t i = 0; i < COUNT(names); i++) {
+        const struct mech *m = row(names[i].type);
+        assert_int_equal(m->key_type, names[i].makes);
+        assert_int_not_equal(m->flags & CKF_GENERATE, 0);
+        mark_checked(names[i].type);
+    }
+    assert_all_checked(key_gen_covered, COUNT(key_gen_covered));
 }
 
 /* ---- digests ------------------------------------------------------------------------------- */
@@ -173,11 +240,16 @@ static void test_info_of_a_small_tpm(void **state)
     for (size_t i = 0; i < n_rows; i++) {
         mech_info(&rows[i], &caps, &info);
         CK_ULONG size = rows[i].key_type == CKK_RSA ? 2048 : rows[i].key_type == CKK_EC ? 256 : 0;
-        assert_int_equal(info.ulMinKeySize, size);
-        assert_int_equal(info.ulMaxKeySize, size);
+        bool bits = rows[i].key_type == CKK_GENERIC_SECRET, aes = rows[i].key_type == CKK_AES;
+        CK_ULONG unit = bits ? 8 : 1;
+        assert_int_equal(info.ulMinKeySize, !is_secret(&rows[i]) ? size : aes ? 16 : unit);
+        assert_int_equal(info.ulMaxKeySize, !is_secret(&rows[i]) ? size
+                                            : aes                ? 32
+                                                                 : unit * MECH_SECRET_MAX);
         assert_int_equal(info.flags, rows[i].flags);
         assert_true(mech_available(&rows[i], &caps));
-        assert_int_equal(mech_available(&rows[i], &nothing), !!(rows[i].flags & CKF_DIGEST));
+        assert_int_equal(mech_available(&rows[i], &nothing),
+                         (rows[i].flags & CKF_DIGEST) || is_secret(&rows[i]));
     }
 }
 
@@ -217,14 +289,16 @@ static void test_sizes_are_true(void **state)
 static void test_output_sizes(void **state)
 {
     (void)state;
+    const struct mech_params none = {0};
     struct mech_key key = {.type = CKK_RSA};
     for (key.modulus_bits = 1020; key.modulus_bits < 1030; key.modulus_bits++)
-        assert_int_equal(mech_output_size(row(CKM_RSA_PKCS), &key), (key.modulus_bits + 7) / 8);
+        assert_int_equal(mech_output_size(row(CKM_RSA_PKCS), &none, &key),
+                         (key.modulus_bits + 7) / 8);
     static const size_t signature[CURVE_COUNT] = {
         [CURVE_P224] = 56, [CURVE_P256] = 64, [CURVE_P384] = 96, [CURVE_P521] = 132};
     key = (struct mech_key){.type = CKK_EC};
     for (key.curve = CURVE_P224; key.curve < CURVE_COUNT; key.curve++)
-        assert_int_equal(mech_output_size(row(CKM_ECDSA), &key), signature[key.curve]);
+        assert_int_equal(mech_output_size(row(CKM_ECDSA), &none, &key), signature[key.curve]);
 }
 
 int main(void)
@@ -234,6 +308,7 @@ int main(void)
         cmocka_unit_test(test_key_types),
         cmocka_unit_test(test_no_row_twice),
         cmocka_unit_test(test_every_row_is_in_a_test),
+        cmocka_unit_test(test_key_generations),
         cmocka_unit_test(test_digests),
         cmocka_unit_test(test_hash_of_what_is_no_digest),
         cmocka_unit_test(test_combined_hashes),

@@ -41,7 +41,11 @@ static void use_digests(void)
         assert_ok(soft_hkdf_extract(h, part, part, out));
         assert_ok(soft_hkdf_expand(h, part, part, out, 100));
         assert_ok(soft_tls12_prf(h, part, part, &part, 1, out, 100));
-        assert_ok(soft_sp800_108_counter(h, part, &(struct kdf_field){.bits = 8}, 1, out, 100));
+        struct soft_prf prf = {0};
+        assert_ok(soft_prf_hmac(h, part, &prf));
+        assert_ok(soft_sp800_108(KDF_MODE_COUNTER, &prf, &(struct kdf_field){.bits = 8}, 1,
+                                 NO_BYTES, out, 100));
+        soft_prf_free(&prf);
     }
     assert_int_not_equal(soft_hash(HASH_NONE, &part, 1, out), CKR_OK);
     assert_int_not_equal(soft_hmac(HASH_NONE, part, &part, 1, out), CKR_OK);

@@ -1,4 +1,4 @@
-/* HKDF's halves, SP800-108 in counter mode and TLS 1.2's PRF. */
+/* HKDF's halves, SP800-108 and TLS 1.2's PRF. */
 #include "soft_test.h"
 
 #include <openssl/core_names.h>
@@ -52,6 +52,22 @@ static void hkdf_in_halves(void **state)
                      CKR_KEY_SIZE_RANGE);
 }
 
+/* SP800-108 with an HMAC. */
+static CK_RV sp800_108(enum kdf_mode mode, enum hash h, struct bytes key,
+                       const struct kdf_field *fields, size_t n_fields, struct bytes iv,
+                       uint8_t *ret, size_t n)
+{
+    CLEANUP(soft_prf_free) struct soft_prf prf = {0};
+    TRY(soft_prf_hmac(h, key, &prf));
+    return soft_sp800_108(mode, &prf, fields, n_fields, iv, ret, n);
+}
+
+static CK_RV counter_mode(enum hash h, struct bytes key, const struct kdf_field *fields,
+                          size_t n_fields, uint8_t *ret, size_t n)
+{
+    return sp800_108(KDF_MODE_COUNTER, h, key, fields, n_fields, NO_BYTES, ret, n);
+}
+
 /* NIST CAVP, KBKDF800-108, CounterMode.zip: PRF HMAC, CTRLOCATION=BEFORE_FIXED, RLEN 8 to 32. */
 static void sp800_108_cavs(void **state)
 {
@@ -96,7 +112,7 @@ static void sp800_108_cavs(void **state)
         uint8_t out[64];
         struct kdf_field fields[] = {{.kind = KDF_COUNTER, .bits = cases[i].bits},
                                      {.kind = KDF_BYTES, .bytes = HEX_BYTES(fixed)}};
-        assert_ok(soft_sp800_108_counter(cases[i].hash, HEX_BYTES(key), fields, 2, out, output.n));
+        assert_ok(counter_mode(cases[i].hash, HEX_BYTES(key), fields, 2, out, output.n));
         assert_memory_equal(out, output.p, output.n);
     }
 }
@@ -122,7 +138,8 @@ static void sp800_108_as_kbkdf(void **state)
                               OCTETS(OSSL_KDF_PARAM_INFO, context),
                               OSSL_PARAM_END};
             evp_kdf("KBKDF", p, theirs, n);
-            assert_ok(soft_sp800_108_counter(h, key, fields, 5, ours, n));
+            fields[4].length = 8 * n;
+            assert_ok(counter_mode(h, key, fields, 5, ours, n));
             assert_memory_equal(ours, theirs, n);
         }
     }
@@ -148,8 +165,8 @@ static void sp800_108_fields_in_any_order(void **state)
         size_t n = i == 0 ? 18 : 50; /* 0x90 and 0x190 bits */
         struct kdf_field fields[] = {
             {.kind = KDF_BYTES, .bytes = BYTES("before", 6)},
-            {KDF_LENGTH, cases[i].length_bits, cases[i].little_endian, NO_BYTES},
-            {KDF_COUNTER, cases[i].counter_bits, cases[i].little_endian, NO_BYTES},
+            {KDF_LENGTH, cases[i].length_bits, cases[i].little_endian, 8 * n, NO_BYTES},
+            {KDF_COUNTER, cases[i].counter_bits, cases[i].little_endian, 0, NO_BYTES},
             {.kind = KDF_BYTES, .bytes = NO_BYTES},
             {.kind = KDF_BYTES, .bytes = BYTES("after", 5)}};
         struct hex numbers[] = {unhex(cases[i].first), unhex(cases[i].second)};
@@ -158,7 +175,7 @@ static void sp800_108_fields_in_any_order(void **state)
                                     BYTES("after", 5)};
             assert_ok(soft_hmac(HASH_SHA256, key, parts, 3, expected + 32 * block));
         }
-        assert_ok(soft_sp800_108_counter(HASH_SHA256, key, fields, 5, out, n));
+        assert_ok(counter_mode(HASH_SHA256, key, fields, 5, out, n));
         assert_memory_equal(out, expected, n);
     }
 }
@@ -193,18 +210,116 @@ static void sp800_108_refuses(void **state)
          CKR_MECHANISM_PARAM_INVALID},
         {{{.kind = KDF_COUNTER, .bits = 8}}, 1, 32 * 255, CKR_OK},
         {{{.kind = KDF_COUNTER, .bits = 8}}, 1, 32 * 255 + 1, CKR_KEY_SIZE_RANGE},
-        {{{.kind = KDF_COUNTER, .bits = 8}, {.kind = KDF_LENGTH, .bits = 8}}, 2, 31, CKR_OK},
-        {{{.kind = KDF_COUNTER, .bits = 8}, {.kind = KDF_LENGTH, .bits = 8}},
+        {{{.kind = KDF_COUNTER, .bits = 8}, {.kind = KDF_CHAIN}},
+         2,
+         32,
+         CKR_MECHANISM_PARAM_INVALID},
+        {{{.kind = KDF_COUNTER, .bits = 8}, {.kind = KDF_LENGTH, .bits = 8, .length = 0xFF}},
+         2,
+         32,
+         CKR_OK},
+        {{{.kind = KDF_COUNTER, .bits = 8}, {.kind = KDF_LENGTH, .bits = 8, .length = 0x100}},
          2,
          32,
          CKR_KEY_SIZE_RANGE},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
-        assert_int_equal(soft_sp800_108_counter(HASH_SHA256, key, cases[i].fields,
-                                                cases[i].n_fields, out, cases[i].n),
-                         cases[i].rv);
-    assert_int_equal(soft_sp800_108_counter(HASH_SHA256, key, NULL, 0, out, 32),
-                     CKR_MECHANISM_PARAM_INVALID);
+        assert_int_equal(
+            counter_mode(HASH_SHA256, key, cases[i].fields, cases[i].n_fields, out, cases[i].n),
+            cases[i].rv);
+    assert_int_equal(counter_mode(HASH_SHA256, key, NULL, 0, out, 32), CKR_MECHANISM_PARAM_INVALID);
+}
+
+/* NIST CAVP, KBKDF800-108, FeedbackModeNOzeroiv: CTRLOCATION=AFTER_ITER, RLEN 32. */
+static void feedback_cavs(void **state)
+{
+    (void)state;
+    struct hex key = unhex("93f698e842eed75394d629d957e2e89c6e741f810b623c8b901e38376d068e7b");
+    struct hex iv = unhex("9f575d9059d3e0c0803f08112f8a806de3c3471912cdf42b095388b14b33508e");
+    struct hex fixed = unhex("53b89c18690e2057a1d167822e636de50be0018532c431f7f5e37f77139220d5"
+                             "e042599ebe266af5767ee18cd2c5c19a1f0f80");
+    struct kdf_field fields[] = {{.kind = KDF_CHAIN},
+                                 {.kind = KDF_COUNTER, .bits = 32},
+                                 {.kind = KDF_BYTES, .bytes = HEX_BYTES(fixed)}};
+    uint8_t out[64];
+    assert_ok(sp800_108(KDF_MODE_FEEDBACK, HASH_SHA256, HEX_BYTES(key), fields, 3, HEX_BYTES(iv),
+                        out, sizeof(out)));
+    assert_hex(out, "bd1476f43a4e315747cf5918e0ea5bc0d98769457477c3ab18b742def0e079a9"
+                    "33b756365afb5541f253fee43c6fd788a44041038509e9eeb68f7d65ffbb5f95");
+}
+
+/* OpenSSL's feedback mode: K(i-1), 32-bit counter, label, NUL, context, 32-bit length. */
+static void feedback_as_kbkdf(void **state)
+{
+    (void)state;
+    struct bytes key = BYTES("a key", 5), label = BYTES("label", 5), context = BYTES("context", 7);
+    for (enum hash h = HASH_SHA1; h < HASH_COUNT; h++)
+        for (size_t n = 1; n < 200; n += 23) {
+            uint8_t ours[200], theirs[200], iv[HASH_MAX];
+            fill(iv, sizeof(iv), (uint32_t)n);
+            struct bytes seed = BYTES(iv, hash_size(h)); /* OpenSSL's must be that long */
+            struct kdf_field fields[] = {{.kind = KDF_CHAIN},
+                                         {.kind = KDF_COUNTER, .bits = 32},
+                                         {.kind = KDF_BYTES, .bytes = label},
+                                         {.kind = KDF_BYTES, .bytes = BYTES("", 1)},
+                                         {.kind = KDF_BYTES, .bytes = context},
+                                         {.kind = KDF_LENGTH, .bits = 32, .length = 8 * n}};
+            OSSL_PARAM p[] = {TEXT(OSSL_KDF_PARAM_MODE, "feedback"),
+                              TEXT(OSSL_KDF_PARAM_MAC, "HMAC"),
+                              DIGEST(h),
+                              OCTETS(OSSL_KDF_PARAM_KEY, key),
+                              OCTETS(OSSL_KDF_PARAM_SALT, label),
+                              OCTETS(OSSL_KDF_PARAM_INFO, context),
+                              OCTETS(OSSL_KDF_PARAM_SEED, seed),
+                              OSSL_PARAM_END};
+            evp_kdf("KBKDF", p, theirs, n);
+            assert_ok(sp800_108(KDF_MODE_FEEDBACK, h, key, fields, 6, seed, ours, n));
+            assert_memory_equal(ours, theirs, n);
+        }
+}
+
+/* SP800-108r1, 4.3, by hand; with and without a counter. */
+static void double_pipeline(void **state)
+{
+    (void)state;
+    struct bytes key = BYTES("a key", 5), before = BYTES("before", 6), after = BYTES("after", 5);
+    const struct kdf_field fields[] = {{.kind = KDF_BYTES, .bytes = before},
+                                       {.kind = KDF_CHAIN},
+                                       {.kind = KDF_BYTES, .bytes = after},
+                                       {.kind = KDF_COUNTER, .bits = 16}};
+    for (size_t counters = 0; counters <= 1; counters++) {
+        uint8_t a[32], ours[90], expected[96];
+        for (uint8_t i = 1; i <= 3; i++) {
+            uint8_t number[] = {0, i};
+            struct bytes chain = BYTES_OF(a), first[] = {before, after};
+            struct bytes parts[] = {before, chain, after, BYTES_OF(number)};
+            assert_ok(i == 1 ? soft_hmac(HASH_SHA256, key, first, 2, a)
+                             : soft_hmac(HASH_SHA256, key, &chain, 1, a));
+            assert_ok(soft_hmac(HASH_SHA256, key, parts, 3 + counters, expected + 32 * (i - 1)));
+        }
+        assert_ok(sp800_108(KDF_MODE_PIPELINE, HASH_SHA256, key, fields, 3 + counters, NO_BYTES,
+                            ours, sizeof(ours)));
+        assert_memory_equal(ours, expected, sizeof(ours));
+    }
+}
+
+static void chained_modes_refuse(void **state)
+{
+    (void)state;
+    uint8_t out[32];
+    const struct kdf_field chain = {.kind = KDF_CHAIN}, counter = {.kind = KDF_COUNTER, .bits = 8};
+    const struct kdf_field none[] = {counter}, twice[] = {chain, chain};
+    const struct kdf_field counters[] = {chain, counter, counter};
+    for (enum kdf_mode mode = KDF_MODE_FEEDBACK; mode <= KDF_MODE_PIPELINE; mode++) {
+        struct bytes key = BYTES("key", 3);
+        assert_int_equal(sp800_108(mode, HASH_SHA256, key, none, 1, NO_BYTES, out, 32),
+                         CKR_MECHANISM_PARAM_INVALID);
+        assert_int_equal(sp800_108(mode, HASH_SHA256, key, twice, 2, NO_BYTES, out, 32),
+                         CKR_MECHANISM_PARAM_INVALID);
+        assert_int_equal(sp800_108(mode, HASH_SHA256, key, counters, 3, NO_BYTES, out, 32),
+                         CKR_MECHANISM_PARAM_INVALID);
+        assert_ok(sp800_108(mode, HASH_SHA256, key, counters, 2, NO_BYTES, out, 32));
+    }
 }
 
 /* The first: M. D'Errico, "Test vectors for TLS 1.2 PRF", IETF TLS mailing list; the others: NIST
@@ -273,7 +388,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hkdf_in_halves),       cmocka_unit_test(sp800_108_cavs),
         cmocka_unit_test(sp800_108_as_kbkdf),   cmocka_unit_test(sp800_108_fields_in_any_order),
-        cmocka_unit_test(sp800_108_refuses),    cmocka_unit_test(tls12_prf_vectors),
+        cmocka_unit_test(sp800_108_refuses),    cmocka_unit_test(feedback_cavs),
+        cmocka_unit_test(feedback_as_kbkdf),    cmocka_unit_test(double_pipeline),
+        cmocka_unit_test(chained_modes_refuse), cmocka_unit_test(tls12_prf_vectors),
         cmocka_unit_test(tls12_prf_as_openssl),
     };
     return run_soft_tests(tests);

@@ -1,0 +1,226 @@
+#include "symmetric.h"
+
+/* ---- parameters ---------------------------------------------------------------------------- */
+
+CK_RV aes_params_iv(const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
+                    struct mech_params *ret)
+{
+    (void)m;
+    (void)key;
+    if (!in->pParameter || in->ulParameterLen != AES_BLOCK)
+        return CKR_MECHANISM_PARAM_INVALID;
+    return buf_set(&ret->iv, BYTES(in->pParameter, AES_BLOCK));
+}
+
+CK_RV aes_params_counter(const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
+                         struct mech_params *ret)
+{
+    (void)m;
+    (void)key;
+    READ_PARAM(CK_AES_CTR_PARAMS, p, in);
+    if (p.ulCounterBits < 1 || p.ulCounterBits > 8 * AES_BLOCK)
+        return CKR_MECHANISM_PARAM_INVALID;
+    ret->counter_bits = (unsigned)p.ulCounterBits;
+    return buf_set(&ret->iv, BYTES_OF(p.cb));
+}
+
+/* ---- the modes of SP800-38A ---------------------------------------------------------------- */
+
+struct chain {
+    uint8_t iv[AES_BLOCK];
+    uint64_t left; /* blocks that the counter has values for */
+};
+
+static CK_RV start(const struct mech_call *call, struct mech_stream *s)
+{
+    const struct mech_params *p = call->params;
+    TRY(secret_new(&s->state, sizeof(struct chain)));
+    struct chain *c = (void *)s->state.p;
+    if (p->iv.n == AES_BLOCK)
+        memcpy(c->iv, p->iv.p, AES_BLOCK);
+    c->left = p->counter_bits ? aes_counter_left(c->iv, p->counter_bits) : UINT64_MAX;
+    return CKR_OK;
+}
+
+static CK_RV go_on(const struct mech_call *call, struct chain *c, bool encrypt, const uint8_t *in,
+                   uint8_t *out, size_t n)
+{
+    size_t blocks = n / AES_BLOCK + (n % AES_BLOCK != 0);
+    /* 3.1, 6.11.3: the counter must not overflow its bits, but for the increment after the last */
+    if (call->params->counter_bits && blocks > c->left)
+        return CKR_DATA_LEN_RANGE;
+    c->left -= call->params->counter_bits ? blocks : 0;
+    return aes_run(call, call->mech->mode, encrypt, c->iv, in, out, n);
+}
+
+static CK_RV feed(const struct mech_call *call, struct mech_stream *s, const uint8_t *in,
+                  uint8_t *out, size_t n)
+{
+    return go_on(call, (void *)s->state.p, s->encrypt, in, out, n);
+}
+
+/* The last n bytes, with s as it is. */
+static CK_RV run_last(const struct mech_call *call, const struct mech_stream *s, const uint8_t *in,
+                      uint8_t *out, size_t n)
+{
+    struct chain c = *(const struct chain *)(const void *)s->state.p;
+    CK_RV rv = go_on(call, &c, s->encrypt, in, out, n);
+    secret_wipe(&c, sizeof(c));
+    return rv;
+}
+
+static CK_RV update(const struct mech_call *call, struct mech_stream *s, struct bytes in,
+                    uint8_t *out, size_t *ret_n)
+{
+    return aes_feed_blocks(call, s, in, false, feed, out, ret_n);
+}
+
+/* ECB and CBC: whole blocks only. */
+
+static size_t whole_most(const struct mech_call *call, const struct mech_stream *s, size_t n,
+                         bool final)
+{
+    (void)call;
+    (void) final;
+    return aes_whole_blocks(s, n, false);
+}
+
+static CK_RV whole_final(const struct mech_call *call, const struct mech_stream *s, uint8_t *out,
+                         size_t *ret_n)
+{
+    (void)call;
+    (void)out;
+    if (s->pending.n)
+        return s->encrypt ? CKR_DATA_LEN_RANGE : CKR_ENCRYPTED_DATA_LEN_RANGE;
+    *ret_n = 0;
+    return CKR_OK;
+}
+
+const struct mech_cipher aes_whole = {.most = whole_most,
+                                      .exact = aes_always_exact,
+                                      .start = start,
+                                      .update = update,
+                                      .final = whole_final};
+
+/* CTR, OFB, CFB128: the end may be shorter than a block. */
+
+static size_t stream_most(const struct mech_call *call, const struct mech_stream *s, size_t n,
+                          bool final)
+{
+    (void)call;
+    return final ? s->pending.n + n : aes_whole_blocks(s, n, false);
+}
+
+static CK_RV stream_final(const struct mech_call *call, const struct mech_stream *s, uint8_t *out,
+                          size_t *ret_n)
+{
+    if (s->pending.n)
+        TRY(run_last(call, s, s->pending.p, out, s->pending.n));
+    *ret_n = s->pending.n;
+    return CKR_OK;
+}
+
+const struct mech_cipher aes_stream = {.most = stream_most,
+                                       .exact = aes_always_exact,
+                                       .start = start,
+                                       .update = update,
+                                       .final = stream_final};
+
+/* CFB8: nothing waits. */
+
+static size_t bytes_most(const struct mech_call *call, const struct mech_stream *s, size_t n,
+                         bool final)
+{
+    (void)call;
+    (void)s;
+    (void) final;
+    return n;
+}
+
+static CK_RV bytes_update(const struct mech_call *call, struct mech_stream *s, struct bytes in,
+                          uint8_t *out, size_t *ret_n)
+{
+    TRY(feed(call, s, in.p, out, in.n));
+    *ret_n = in.n;
+    return CKR_OK;
+}
+
+const struct mech_cipher aes_bytes = {.most = bytes_most,
+                                      .exact = aes_always_exact,
+                                      .start = start,
+                                      .update = bytes_update,
+                                      .final = whole_final};
+
+/* ---- CBC with PKCS #7 padding -------------------------------------------------------------- */
+
+bool aes_unpad(const uint8_t *tail, size_t n, size_t *ret)
+{
+    uint32_t unit = (uint32_t)n, pad = tail[n - 1];
+    uint32_t bad = ((pad - 1) | (unit - pad)) >> 31; /* 0, or more than a unit */
+    for (uint32_t i = 0; i < unit; i++) {
+        uint32_t padding = 0 - ((i - pad) >> 31); /* all ones where i < pad */
+        bad |= padding & (tail[n - 1 - i] ^ pad);
+    }
+    *ret = pad;
+    return bad == 0;
+}
+
+static size_t pad_most(const struct mech_call *call, const struct mech_stream *s, size_t n,
+                       bool final)
+{
+    (void)call;
+    size_t all = s->pending.n + n;
+    if (s->encrypt)
+        return aes_whole_blocks(s, n, false) + (final ? AES_BLOCK : 0);
+    return final ? all - (all != 0) : aes_whole_blocks(s, n, true);
+}
+
+static bool pad_exact(const struct mech_stream *s)
+{
+    return s->encrypt;
+}
+
+static CK_RV pad_update(const struct mech_call *call, struct mech_stream *s, struct bytes in,
+                        uint8_t *out, size_t *ret_n)
+{
+    return aes_feed_blocks(call, s, in, !s->encrypt, feed, out, ret_n);
+}
+
+static CK_RV pad_end(const struct mech_call *call, const struct mech_stream *s, uint8_t *out,
+                     size_t *ret_n)
+{
+    size_t rest = s->pending.n;
+    uint8_t block[AES_BLOCK];
+    if (rest)
+        memcpy(block, s->pending.p, rest);
+    memset(block + rest, (int)(AES_BLOCK - rest), AES_BLOCK - rest);
+    TRY(run_last(call, s, block, out, AES_BLOCK));
+    *ret_n = AES_BLOCK;
+    return CKR_OK;
+}
+
+static CK_RV unpad_end(const struct mech_call *call, const struct mech_stream *s, uint8_t *out,
+                       size_t *ret_n)
+{
+    uint8_t block[AES_BLOCK];
+    size_t pad;
+    if (s->pending.n != AES_BLOCK)
+        return CKR_ENCRYPTED_DATA_LEN_RANGE;
+    TRY(run_last(call, s, s->pending.p, block, AES_BLOCK));
+    bool ok = aes_unpad(block, AES_BLOCK, &pad);
+    if (ok) {
+        *ret_n = AES_BLOCK - pad;
+        memcpy(out, block, *ret_n);
+    }
+    secret_wipe(block, sizeof(block));
+    return ok ? CKR_OK : CKR_ENCRYPTED_DATA_INVALID;
+}
+
+static CK_RV pad_final(const struct mech_call *call, const struct mech_stream *s, uint8_t *out,
+                       size_t *ret_n)
+{
+    return (s->encrypt ? pad_end : unpad_end)(call, s, out, ret_n);
+}
+
+const struct mech_cipher aes_cbc_pad = {
+    .most = pad_most, .exact = pad_exact, .start = start, .update = pad_update, .final = pad_final};

@@ -1,0 +1,46 @@
+/* What the AES families share: the one primitive that knows where a key lives, and what is composed
+ * over it. */
+#ifndef MECH_SYMMETRIC_H
+#define MECH_SYMMETRIC_H
+
+#include "families.h"
+
+enum {
+    GATHER = 1024,         /* what one TPM command takes */
+    COLLECT_MAX = 1 << 28, /* input that has to wait for the end */
+};
+
+/* ---- symmetric.c --------------------------------------------------------------------------- */
+
+/* As soft_aes, with the key of the call wherever it is; one TPM command a KiB. (CFB8, which no TPM
+ * has: a command for each byte that is encrypted.) */
+CK_RV aes_run(const struct mech_call *call, enum aes_mode mode, bool encrypt, uint8_t *iv16,
+              const uint8_t *in, uint8_t *out, size_t n);
+/* CTR where only the lowest bits count (SP800-38A, B.1): they start again from zero, the others
+ * stay. */
+CK_RV aes_counter(const struct mech_call *call, uint8_t *counter16, unsigned bits,
+                  const uint8_t *in, uint8_t *out, size_t n);
+
+/* Blocks until those bits are zero again; UINT64_MAX stands for all beyond, too. */
+uint64_t aes_counter_left(const uint8_t *counter16, unsigned bits);
+
+/* n is a multiple of 16, out may be in. */
+typedef CK_RV aes_feed(const struct mech_call *call, struct mech_stream *s, const uint8_t *in,
+                       uint8_t *out, size_t n);
+/* Feeds the whole blocks of s->pending and in, and keeps the rest; where hold is set, the last byte
+ * and with it the last block waits, too. out may be in.p. */
+CK_RV aes_feed_blocks(const struct mech_call *call, struct mech_stream *s, struct bytes in,
+                      bool hold, aes_feed *feed, uint8_t *out, size_t *ret_n);
+/* How many bytes that is, when n more come. */
+size_t aes_whole_blocks(const struct mech_stream *s, size_t n, bool hold);
+/* Keeps all of it. too_long: the answer when there would be more than most bytes of it. */
+CK_RV aes_collect(struct mech_stream *s, struct bytes in, size_t most, CK_RV too_long);
+bool aes_always_exact(const struct mech_stream *s);
+
+/* ---- aes.c --------------------------------------------------------------------------------- */
+
+/* PKCS #7 padding at the end of data whose last n bytes are tail, in constant time: false, or how
+ * many bytes to take away, 1 to n. */
+bool aes_unpad(const uint8_t *tail, size_t n, size_t *ret);
+
+#endif
