@@ -9,8 +9,14 @@ PROGRAM=$(basename "$0" .sh)
 # With LATCHKEY_CONFORMANCE_MODULE another module is tried, to see whether a failure is the program's:
 # its results are printed and not judged. SoftHSM gets a store of its own.
 MODULE=${LATCHKEY_CONFORMANCE_MODULE:-$MODULE}
+CLIENTS+=' pkcs11-data pkcs11-dump'
 ours() {
     [ -z "${LATCHKEY_CONFORMANCE_MODULE:-}" ]
+}
+
+# client COMMAND...: a program that loads the module and is not among CLIENTS (integration/lib.sh).
+client() {
+    LD_PRELOAD=${LATCHKEY_PRELOAD:-} "$@"
 }
 
 # --- a world with one token ----------------------------------------------------------------------
@@ -49,8 +55,9 @@ result() { # VERDICT NAME [WHAT...]
 # attempt NAME COMMAND...: a check that is commands; the last line it printed is its reason. It is a
 # function's duty to fail by itself: here the first command of it that fails ends it.
 attempt() {
-    local name=$1 status
+    local name=$1 status on_error
     shift
+    on_error=$(trap -p ERR)
     trap - ERR
     set +e
     (
@@ -60,6 +67,7 @@ attempt() {
     ) >"$WORK/$name.log" 2>&1 </dev/null
     status=$?
     set -e
+    eval "$on_error"
     if [ "$status" = 0 ]; then
         result pass "$name"
     else

@@ -10,7 +10,7 @@ world conformance
 
 export PYKCS11LIB=$MODULE
 example() {
-    /usr/bin/python3 "/usr/share/doc/python3-pykcs11/examples/$@"
+    client /usr/bin/python3 "/usr/share/doc/python3-pykcs11/examples/$@"
 }
 verified() {
     example "$@" | tee out
@@ -27,7 +27,7 @@ attempt example-genkeypair_import_cert example genkeypair_import_cert.py
 attempt example-destroy_by_ID example destroy_by_ID.py
 attempt example-rand example LowLevel/rand.py
 
-/usr/bin/python3 "$CONFORMANCE/pykcs11.py" "$PIN" "$SO_PIN" >>results 2>python.log || {
+client /usr/bin/python3 "$CONFORMANCE/pykcs11.py" "$PIN" "$SO_PIN" >>results 2>python.log || {
     tail -n 20 python.log >&2
     die 'pykcs11.py did not end well'
 }

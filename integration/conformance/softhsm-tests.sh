@@ -8,12 +8,35 @@ world
 debian_source s/softhsm2/softhsm2_2.6.1.orig.tar.gz \
     ac9ac1e3f4402f88bf3e626a18f070f8031c031947ed469c6e17482495ec72b6
 
+# Where the suite holds a module to what SoftHSM happens to do, it is changed, so that the rest of the
+# test is reached. adapt FILE 'SED-COMMAND', the line numbers being those of the release above.
+adapt() {
+    sed -i "$2" "$SOURCE/src/lib/test/$1Tests.cpp"
+}
+# RSA of 1536 bits: a TPM makes 1024, 2048 and 3072.
+for class in AsymEncryptDecrypt AsymWrapUnwrap Object SignVerify SymmetricAlgorithm; do
+    adapt $class 's/bits = 1536/bits = 2048/'
+done
+# Two things are wrong with this call: no login and a read-only session. Which is told is open.
+adapt Object '746s/rv == /rv == CKR_USER_NOT_LOGGED_IN || &/'
+# Whether CKA_OBJECT_ID of a data object may change is open: its table (4.5) has no footnotes.
+adapt Object '1027s/(.*)/(rv == CKR_ATTRIBUTE_READ_ONLY || rv == CKR_OK)/'
+# The size of an object may be known.
+adapt Object '1187s/(.*)/(objectSize > 0)/'
+# CKA_ALWAYS_AUTHENTICATE: "calls using the key" fail (5.6.8), and C_SignUpdate only hashes.
+adapt Object '2048,2050s/C_SignUpdate(hSession, data, sizeof(data))/C_SignFinal(hSession, signature256, \&signature256Len)/'
+# A second C_Logout may say that nobody was logged in (5.6.9 lists it).
+adapt User '179s/(.*)/(rv == CKR_USER_NOT_LOGGED_IN)/'
+# An error ends the operation (5.11.2: "a call which results in an error terminates the operation").
+adapt Digest '/rv == CKR_ARGUMENTS_BAD\|rv == CKR_KEY_HANDLE_INVALID/a CRYPTOKI_F_PTR( C_DigestInit(hSession, \&mechanism) );'
+
 # What its configure would find out; the tests are built for everything the module could have.
 cat >config.h <<'END'
 #define WITH_ECC 1
 #define WITH_EDDSA 1
 #define WITH_RAW_PSS 1
 #define WITH_AES_GCM 1
+#define HAVE_AES_KEY_WRAP 1
 #define HAVE_AES_KEY_WRAP_PAD 1
 #define HAVE_PTHREAD_H 1
 END
@@ -52,7 +75,7 @@ reason() {
 export P11M=$MODULE
 while read -r test; do
     name=${test/ with parameter: //} status=0
-    timeout --kill-after=2 60 ./p11test "$test" >test.log 2>&1 </dev/null || status=$?
+    timeout --kill-after=2 60 env LD_PRELOAD="${LATCHKEY_PRELOAD:-}" ./p11test "$test" >test.log 2>&1 </dev/null || status=$?
     case $status in
     0) result pass "$name" ;;
     1) result fail "$name" "$(reason test.log)" ;;
