@@ -33,6 +33,8 @@ world() {
         export SOFTHSM2_CONF=$WORK/softhsm2.conf
         echo "directories.tokendir = $WORK/store" >"$SOFTHSM2_CONF"
     fi
+    # To look at what a program said, with LATCHKEY_LOG=trace at what the module did.
+    [ -z "${LATCHKEY_CONFORMANCE_KEEP:-}" ] || at_exit+=("cp -rT '$WORK' '$LATCHKEY_CONFORMANCE_KEEP/$PROGRAM'")
     cd "$WORK"
     [ $# = 0 ] || token "$1"
 }

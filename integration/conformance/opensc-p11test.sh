@@ -49,7 +49,8 @@ for name in 01:RSA1024 02:RSA2048 03:P256 04:P521; do
 done
 
 # cmocka's "[  STATUS ] test"; what was wrong before it is the reason.
-timeout --kill-after=2 250 stdbuf -oL -eL env LD_PRELOAD="${LATCHKEY_PRELOAD:-}" ./p11test -v -m "$MODULE" -p "$PIN" >p11test.log 2>&1 \
+timeout --kill-after=2 250 env LD_PRELOAD="${LATCHKEY_PRELOAD:-}" stdbuf -oL -eL \
+    ./p11test -v -m "$MODULE" -p "$PIN" >p11test.log 2>&1 \
     </dev/null || true
 awk '
     /^\[ RUN / { said = "" }
