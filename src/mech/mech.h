@@ -26,7 +26,6 @@ struct mech_key {
     struct bytes value;                  /* secret keys in software */
 };
 
-enum { MECH_SECRET_MAX = 32768 }; /* bytes of a secret key */
 enum { MECH_FIELDS = 16, MECH_EXTRA_KEYS = 16 };
 
 /* A key that a derivation makes beside the one that C_DeriveKey returns (SP800-108's additional
@@ -151,7 +150,7 @@ struct mech_pair_wanted {
     ((CK_KEY_TYPE)CK_UNAVAILABLE_INFORMATION - 2) /* generic or this hash's HMAC */
 
 /* Bytes of the longest generic or HMAC key that is made. */
-enum { MECH_SECRET_MAX = 512 };
+enum { MECH_SECRET_MAX = 32768 };
 
 struct mech {
     CK_MECHANISM_TYPE type;
@@ -162,8 +161,10 @@ struct mech {
     /* of a derivation: it gives a data object; what it gives shows the base key's bytes, so that it
      * must be kept as that is */
     bool gives_data, glues;
-    enum aes_mode mode;   /* of an AES cipher */
-    size_t wrap_block;    /* C_WrapKey pads the key's value with zeros to a multiple; 0: to none */
+    enum aes_mode mode; /* of an AES cipher */
+    /* of wrapping: of secret keys only; what is unwrapped has the key at its end, after zeros */
+    bool secret_only, raw_block;
+    size_t wrap_block; /* C_WrapKey pads the key's value with zeros to a multiple; 0: to none */
     /* key: NULL where the mechanism uses none */
     CK_RV(*params)
     (const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
@@ -197,6 +198,8 @@ struct mech {
 
 /* CKK_SHA256_HMAC → HASH_SHA256; HASH_NONE for other key types. */
 enum hash mech_hmac_hash(CK_KEY_TYPE type);
+/* Does it use a secret key, not one half of a pair? */
+bool mech_symmetric(const struct mech *m);
 /* Does the mechanism take a key of that type? */
 bool mech_takes_key(const struct mech *m, CK_KEY_TYPE type);
 

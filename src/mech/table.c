@@ -47,13 +47,13 @@ static const struct mech table[] = {
     {.type = CKM_RSA_PKCS, .key_type = CKK_RSA,
      .flags = CKF_HW | CKF_SIGN | CKF_VERIFY | RECOVER | CKF_ENCRYPT | CKF_DECRYPT | WRAP,
      .params = params_none, .sign = rsa_sign_pkcs1, .verify = rsa_verify_pkcs1, .recover = rsa_recover_pkcs1,
-     .encrypt = rsa_encrypt_pkcs1, .decrypt = rsa_decrypt_pkcs1},
+     .encrypt = rsa_encrypt_pkcs1, .decrypt = rsa_decrypt_pkcs1, .secret_only = true},
     {.type = CKM_RSA_X_509, .key_type = CKK_RSA,
      .flags = CKF_HW | CKF_SIGN | CKF_VERIFY | RECOVER | CKF_ENCRYPT | CKF_DECRYPT | WRAP,
      .params = params_none, .sign = rsa_sign_raw, .verify = rsa_verify_raw, .recover = rsa_recover_raw,
-     .encrypt = rsa_encrypt_raw, .decrypt = rsa_decrypt_raw},
+     .encrypt = rsa_encrypt_raw, .decrypt = rsa_decrypt_raw, .secret_only = true, .raw_block = true},
     {.type = CKM_RSA_PKCS_OAEP, .key_type = CKK_RSA, .flags = CKF_HW | CKF_ENCRYPT | CKF_DECRYPT | WRAP,
-     .params = rsa_params_oaep, .encrypt = rsa_encrypt_oaep, .decrypt = rsa_decrypt_oaep},
+     .params = rsa_params_oaep, .encrypt = rsa_encrypt_oaep, .decrypt = rsa_decrypt_oaep, .secret_only = true},
     RSA_PKCS1(CKM_SHA1_RSA_PKCS, HASH_SHA1),
     RSA_PKCS1(CKM_SHA224_RSA_PKCS, HASH_SHA224),
     RSA_PKCS1(CKM_SHA256_RSA_PKCS, HASH_SHA256),
@@ -248,6 +248,11 @@ static bool is_secret(CK_KEY_TYPE type)
 {
     return type == CKK_AES || type == CKK_GENERIC_SECRET || type == CKK_HKDF ||
            mech_hmac_hash(type) != HASH_NONE;
+}
+
+bool mech_symmetric(const struct mech *m)
+{
+    return m->key_type == MECH_ANY_SECRET || m->key_type == MECH_HMAC_KEY || is_secret(m->key_type);
 }
 
 bool mech_takes_key(const struct mech *m, CK_KEY_TYPE type)

@@ -1,6 +1,7 @@
 #include "entry.h"
 
 #include <pthread.h>
+#include <time.h>
 #include <unistd.h>
 #include <base/error.h>
 #include <base/log.h>
@@ -9,6 +10,7 @@
 
 static pthread_mutex_t state = PTHREAD_MUTEX_INITIALIZER; /* guards all below */
 static pthread_cond_t idle = PTHREAD_COND_INITIALIZER;
+static pthread_cond_t ending = PTHREAD_COND_INITIALIZER; /* C_Finalize began */
 static struct library *library;
 static unsigned active; /* calls under way */
 static bool finalizing;
@@ -47,6 +49,21 @@ void entry_leave(struct library **lib)
     *lib = NULL;
 }
 
+bool entry_pause(unsigned milliseconds)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += (long)(milliseconds % 1000) * 1000000;
+    until.tv_sec += (time_t)(milliseconds / 1000) + until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    pthread_mutex_lock(&state);
+    while (!finalizing && pthread_cond_timedwait(&ending, &state, &until) == 0)
+        ;
+    bool over = finalizing;
+    pthread_mutex_unlock(&state);
+    return over;
+}
+
 /* ---- fork ---------------------------------------------------------------------------------- */
 
 /* Before a fork every lock but the TPM's is taken, so the child finds what they guard whole. The
@@ -80,6 +97,7 @@ static void after_fork_child(void)
     active = 0;
     finalizing = false;
     pthread_cond_init(&idle, NULL);
+    pthread_cond_init(&ending, NULL);
     pthread_mutex_unlock(&state);
 }
 
@@ -148,6 +166,7 @@ static CK_RV C_Finalize_(void *reserved)
     bool forked = lost_by_fork;
     lost_by_fork = false;
     finalizing = finalizing || lib;
+    pthread_cond_broadcast(&ending);
     while (lib && active)
         pthread_cond_wait(&idle, &state);
     if (lib)

@@ -21,6 +21,9 @@ void entry_leave(struct library **lib);
     CLEANUP(entry_leave) struct library *lib = NULL;                                               \
     TRY(entry_library(&lib))
 
+/* Sleeps for at most that long; true when C_Finalize began meanwhile. */
+bool entry_pause(unsigned milliseconds);
+
 /* The same with a session, locked for the call. */
 #define SESSION(s, handle)                                                                         \
     LIBRARY(lib_);                                                                                 \

@@ -2,6 +2,8 @@
 
 /* Slots, tokens, sessions, login: 2.40, 5.5 and 5.6. */
 
+enum { EVENT_PAUSE_MS = 500 };
+
 static CK_RV C_GetSlotList_(unsigned char present, CK_SLOT_ID *list, CK_ULONG *count)
 {
     LIBRARY(lib);
@@ -24,13 +26,23 @@ static CK_RV C_GetTokenInfo_(CK_SLOT_ID slot, CK_TOKEN_INFO *info)
 }
 ENTRY(C_GetTokenInfo, (CK_SLOT_ID slot, CK_TOKEN_INFO *info), (slot, info))
 
-/* A TPM does not come and go: there is never an event. */
-static CK_RV C_WaitForSlotEvent_(CK_FLAGS flags, CK_SLOT_ID *slot, void *reserved)
+/* 2.40, 5.5: without CKF_DONT_BLOCK until there is an event, or C_Finalize in another thread. Other
+ * processes make tokens, too, and tell nobody: their doing is looked for twice a second. */
+static CK_RV wait_for_event(CK_FLAGS flags, CK_SLOT_ID *slot)
 {
     LIBRARY(lib);
-    if (!slot || reserved)
-        return CKR_ARGUMENTS_BAD;
-    return flags & CKF_DONT_BLOCK ? CKR_NO_EVENT : CKR_FUNCTION_NOT_SUPPORTED;
+    CK_RV rv = slot_event(lib, slot);
+    while (rv == CKR_NO_EVENT && !(flags & CKF_DONT_BLOCK)) {
+        if (entry_pause(EVENT_PAUSE_MS))
+            return CKR_CRYPTOKI_NOT_INITIALIZED; /* as the specification has it */
+        rv = slot_event(lib, slot);
+    }
+    return rv;
+}
+
+static CK_RV C_WaitForSlotEvent_(CK_FLAGS flags, CK_SLOT_ID *slot, void *reserved)
+{
+    return slot && !reserved ? wait_for_event(flags, slot) : CKR_ARGUMENTS_BAD;
 }
 ENTRY(C_WaitForSlotEvent, (CK_FLAGS flags, CK_SLOT_ID *slot, void *reserved),
       (flags, slot, reserved))
@@ -188,3 +200,18 @@ static CK_RV C_CancelFunction_(CK_SESSION_HANDLE session)
     return CKR_FUNCTION_NOT_PARALLEL;
 }
 ENTRY(C_CancelFunction, (CK_SESSION_HANDLE session), (session))
+
+/* 3.2, 5.6.11: nothing of this token was validated by anybody, so no session is in a validated
+ * state. */
+static CK_RV C_GetSessionValidationFlags_(CK_SESSION_HANDLE session,
+                                          CK_SESSION_VALIDATION_FLAGS_TYPE type, CK_FLAGS_PTR flags)
+{
+    SESSION(s, session);
+    if (!flags || type != CKS_LAST_VALIDATION_OK)
+        return CKR_ARGUMENTS_BAD;
+    *flags = 0;
+    return CKR_OK;
+}
+ENTRY(C_GetSessionValidationFlags,
+      (CK_SESSION_HANDLE session, CK_SESSION_VALIDATION_FLAGS_TYPE type, CK_FLAGS_PTR flags),
+      (session, type, flags))

@@ -1,6 +1,6 @@
 #include "entry.h"
 
-/* Objects and keys: 2.40, 5.7 and 5.13. */
+/* Objects: 2.40, 5.7. */
 
 static CK_RV C_CreateObject_(CK_SESSION_HANDLE session, CK_ATTRIBUTE *template, CK_ULONG n,
                              CK_OBJECT_HANDLE *object)
@@ -92,35 +92,3 @@ static CK_RV C_FindObjectsFinal_(CK_SESSION_HANDLE session)
     return session_find_final(s);
 }
 ENTRY(C_FindObjectsFinal, (CK_SESSION_HANDLE session), (session))
-
-static CK_RV C_GenerateKeyPair_(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism,
-                                CK_ATTRIBUTE *public_template, CK_ULONG public_n,
-                                CK_ATTRIBUTE *private_template, CK_ULONG private_n,
-                                CK_OBJECT_HANDLE *public_key, CK_OBJECT_HANDLE *private_key)
-{
-    SESSION(s, session);
-    if (!mechanism || !entry_template(public_template, public_n) ||
-        !entry_template(private_template, private_n) || !public_key || !private_key)
-        return CKR_ARGUMENTS_BAD;
-    return session_generate_pair(s, mechanism, public_template, public_n, private_template,
-                                 private_n, public_key, private_key);
-}
-ENTRY(C_GenerateKeyPair,
-      (CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_ATTRIBUTE *public_template,
-       CK_ULONG public_n, CK_ATTRIBUTE *private_template, CK_ULONG private_n,
-       CK_OBJECT_HANDLE *public_key, CK_OBJECT_HANDLE *private_key),
-      (session, mechanism, public_template, public_n, private_template, private_n, public_key,
-       private_key))
-
-static CK_RV C_DeriveKey_(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE base,
-                          CK_ATTRIBUTE *template, CK_ULONG n, CK_OBJECT_HANDLE *key)
-{
-    SESSION(s, session);
-    if (!mechanism || !entry_template(template, n) || !key)
-        return CKR_ARGUMENTS_BAD;
-    return session_derive(s, mechanism, base, template, n, key);
-}
-ENTRY(C_DeriveKey,
-      (CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK_OBJECT_HANDLE base,
-       CK_ATTRIBUTE *template, CK_ULONG n, CK_OBJECT_HANDLE *key),
-      (session, mechanism, base, template, n, key))

@@ -28,15 +28,13 @@ static CK_RV update(CK_SESSION_HANDLE session, enum op_kind kind, const void *da
     return op_update(s, kind, BYTES(data, n));
 }
 
-/* C_EncryptUpdate, C_DecryptUpdate: the mechanisms here put everything out at the end. */
 static CK_RV update_out(CK_SESSION_HANDLE session, enum op_kind kind, const void *data, CK_ULONG n,
                         CK_BYTE *out, CK_ULONG *out_n)
 {
     SESSION(s, session);
     if (!out_n || !entry_readable(data, n))
         return op_abort(s, kind, CKR_ARGUMENTS_BAD);
-    *out_n = 0;
-    return out ? op_update(s, kind, BYTES(data, n)) : op_update(s, kind, NO_BYTES);
+    return op_update_out(s, kind, BYTES(data, n), out, out_n);
 }
 
 static CK_RV final(CK_SESSION_HANDLE session, enum op_kind kind, CK_BYTE *out, CK_ULONG *out_n)
@@ -123,3 +121,94 @@ INIT(C_SignRecoverInit, OP_SIGN_RECOVER)
 ONCE(C_SignRecover, OP_SIGN_RECOVER)
 INIT(C_VerifyRecoverInit, OP_VERIFY_RECOVER)
 ONCE(C_VerifyRecover, OP_VERIFY_RECOVER)
+
+/* ---- two operations at once ---------------------------------------------------------------- */
+
+static CK_RV both(CK_SESSION_HANDLE session, enum op_kind cipher, enum op_kind other,
+                  const void *data, CK_ULONG n, CK_BYTE *out, CK_ULONG *out_n)
+{
+    SESSION(s, session);
+    if (!out_n || !entry_readable(data, n)) {
+        op_abort(s, other, CKR_ARGUMENTS_BAD);
+        return op_abort(s, cipher, CKR_ARGUMENTS_BAD);
+    }
+    return op_update_both(s, cipher, other, cipher == OP_DECRYPT, BYTES(data, n), out, out_n);
+}
+
+#define BOTH(name, cipher, other)                                                                  \
+    CK_RV name(CK_SESSION_HANDLE session, unsigned char *data, CK_ULONG n, unsigned char *out,     \
+               CK_ULONG *out_n)                                                                    \
+    {                                                                                              \
+        return entry_trace(#name, both(session, cipher, other, data, n, out, out_n));              \
+    }
+
+BOTH(C_DigestEncryptUpdate, OP_ENCRYPT, OP_DIGEST)
+BOTH(C_DecryptDigestUpdate, OP_DECRYPT, OP_DIGEST)
+BOTH(C_SignEncryptUpdate, OP_ENCRYPT, OP_SIGN)
+BOTH(C_DecryptVerifyUpdate, OP_DECRYPT, OP_VERIFY)
+
+static CK_RV C_DigestKey_(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key)
+{
+    SESSION(s, session);
+    return op_digest_key(s, key);
+}
+ENTRY(C_DigestKey, (CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key), (session, key))
+
+static CK_RV C_GetOperationState_(CK_SESSION_HANDLE session, unsigned char *state, CK_ULONG *n)
+{
+    SESSION(s, session);
+    return n ? op_save(s, state, n) : CKR_ARGUMENTS_BAD;
+}
+ENTRY(C_GetOperationState, (CK_SESSION_HANDLE session, unsigned char *state, CK_ULONG *n),
+      (session, state, n))
+
+static CK_RV C_SetOperationState_(CK_SESSION_HANDLE session, unsigned char *state, CK_ULONG n,
+                                  CK_OBJECT_HANDLE encryption_key,
+                                  CK_OBJECT_HANDLE authentication_key)
+{
+    SESSION(s, session);
+    if (!state || !entry_readable(state, n))
+        return CKR_ARGUMENTS_BAD;
+    return op_restore(s, BYTES(state, n), encryption_key, authentication_key);
+}
+ENTRY(C_SetOperationState,
+      (CK_SESSION_HANDLE session, unsigned char *state, CK_ULONG n, CK_OBJECT_HANDLE encryption_key,
+       CK_OBJECT_HANDLE authentication_key),
+      (session, state, n, encryption_key, authentication_key))
+
+/* ---- 3.2: the signature first -------------------------------------------------------------- */
+
+static CK_RV C_VerifySignatureInit_(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism,
+                                    CK_OBJECT_HANDLE key, CK_BYTE_PTR signature,
+                                    CK_ULONG signature_n)
+{
+    SESSION(s, session);
+    if (mechanism && (!signature || !entry_readable(signature, signature_n)))
+        return CKR_ARGUMENTS_BAD;
+    if (mechanism && !entry_readable(mechanism->pParameter, mechanism->ulParameterLen))
+        return CKR_MECHANISM_PARAM_INVALID;
+    return op_init_signature(s, mechanism, key, BYTES(signature, signature_n));
+}
+ENTRY(C_VerifySignatureInit,
+      (CK_SESSION_HANDLE session, CK_MECHANISM_PTR mechanism, CK_OBJECT_HANDLE key,
+       CK_BYTE_PTR signature, CK_ULONG signature_n),
+      (session, mechanism, key, signature, signature_n))
+
+static CK_RV verify_signature(CK_SESSION_HANDLE session, bool is_final, const void *data,
+                              CK_ULONG n)
+{
+    SESSION(s, session);
+    if (!entry_readable(data, n))
+        return op_abort(s, OP_VERIFY_SIGNATURE, CKR_ARGUMENTS_BAD);
+    return op_verify_signature(s, is_final, BYTES(data, n));
+}
+
+CK_RV C_VerifySignature(CK_SESSION_HANDLE session, CK_BYTE_PTR data, CK_ULONG n)
+{
+    return entry_trace("C_VerifySignature", verify_signature(session, false, data, n));
+}
+UPDATE(C_VerifySignatureUpdate, OP_VERIFY_SIGNATURE)
+CK_RV C_VerifySignatureFinal(CK_SESSION_HANDLE session)
+{
+    return entry_trace("C_VerifySignatureFinal", verify_signature(session, true, NULL, 0));
+}

@@ -47,6 +47,8 @@ CK_RV soft_digest_update(struct soft_digest *d, struct bytes data);
 CK_RV soft_digest_final(struct soft_digest *d, uint8_t *ret); /* d can then only be freed */
 CK_RV soft_digest_copy(const struct soft_digest *d, struct soft_digest **ret);
 void soft_digest_free(struct soft_digest **d);
+CK_RV soft_digest_save(const struct soft_digest *d, struct buf *ret);
+CK_RV soft_digest_load(enum hash h, struct bytes saved, struct soft_digest **ret);
 
 CK_RV soft_hmac(enum hash h, struct bytes key, const struct bytes *parts, size_t n_parts,
                 uint8_t *ret);

@@ -86,6 +86,16 @@ CK_RV attrs_set_bool(struct attrs *a, CK_ATTRIBUTE_TYPE type, bool value)
     return attrs_set(a, type, BYTES(&b, 1));
 }
 
+void attrs_remove(struct attrs *a, CK_ATTRIBUTE_TYPE type)
+{
+    size_t i = position(a, type);
+    if (i == a->n || a->v[i].type != type)
+        return;
+    buf_free(&a->v[i].value);
+    a->n--;
+    memmove(a->v + i, a->v + i + 1, (a->n - i) * sizeof(*a->v));
+}
+
 CK_RV attrs_copy(const struct attrs *from, struct attrs *ret)
 {
     struct attrs copy = {0};

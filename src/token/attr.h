@@ -27,6 +27,7 @@ bool attrs_true(const struct attrs *a, CK_ATTRIBUTE_TYPE type);
 CK_RV attrs_set(struct attrs *a, CK_ATTRIBUTE_TYPE type, struct bytes value);
 CK_RV attrs_set_ulong(struct attrs *a, CK_ATTRIBUTE_TYPE type, CK_ULONG value);
 CK_RV attrs_set_bool(struct attrs *a, CK_ATTRIBUTE_TYPE type, bool value);
+void attrs_remove(struct attrs *a, CK_ATTRIBUTE_TYPE type);
 CK_RV attrs_copy(const struct attrs *from, struct attrs *ret);
 
 /* The portable form that the store keeps (store/FORMAT.md): CK_ULONGs as 64 bits big-endian. */

@@ -82,6 +82,9 @@ static CK_RV take(const struct rule *r, unsigned place, const CK_ATTRIBUTE *in, 
     }
     if ((r->notes & N10_SO_ONLY) && value.p[0] == CK_TRUE && !so)
         return attr_refuse(CKR_ATTRIBUTE_READ_ONLY, in->type, "only the SO can set it to true");
+    if (r->notes &
+        N7_SENSITIVE) /* the parts of a key are taken from the template when it is made */
+        value = NO_BYTES;
     const struct attr *before = attrs_find(a, in->type);
     if (before && !bytes_equal(buf_bytes(&before->value), value))
         return attr_refuse(CKR_TEMPLATE_INCONSISTENT, in->type,
@@ -175,6 +178,9 @@ static CK_RV build_new(enum attr_event event, CK_OBJECT_CLASS cls, CK_KEY_TYPE k
         TRY(attrs_set_ulong(a, CKA_KEY_TYPE, key_type));
     TRY(take_template(event, place, template, n, so, a));
     TRY(complete(event, place, a));
+    for (size_t i = 0; i < attr_rule_count; i++)
+        if ((attr_rules[i].notes & N7_SENSITIVE) && attr_applies(attr_rules[i].where, place))
+            attrs_remove(a, attr_rules[i].type);
     return consistent(a);
 }
 

@@ -140,23 +140,6 @@ CK_RV session_destroy_object(struct session *s, CK_OBJECT_HANDLE handle)
 
 /* ---- reading ------------------------------------------------------------------------------- */
 
-/* 2.40, 5.7 C_GetAttributeValue, cases 3 to 5. */
-static CK_RV tell(struct bytes value, CK_ATTRIBUTE *a)
-{
-    if (!a->pValue) {
-        a->ulValueLen = (CK_ULONG)value.n;
-        return CKR_OK;
-    }
-    if (a->ulValueLen < value.n) {
-        a->ulValueLen = CK_UNAVAILABLE_INFORMATION;
-        return CKR_BUFFER_TOO_SMALL;
-    }
-    if (value.n)
-        memcpy(a->pValue, value.p, value.n);
-    a->ulValueLen = (CK_ULONG)value.n;
-    return CKR_OK;
-}
-
 static CK_RV unavailable(CK_ATTRIBUTE *a, CK_RV rv)
 {
     a->ulValueLen = CK_UNAVAILABLE_INFORMATION;
@@ -173,9 +156,9 @@ static CK_RV get_one(struct token *t, const struct object *o, CK_ATTRIBUTE *a)
         return unavailable(a, CKR_ATTRIBUTE_TYPE_INVALID);
     if (attrs_find(&o->attrs, a->type))
         return attrs_is_template(a->type) ? attrs_tell_template(attrs_bytes(&o->attrs, a->type), a)
-                                          : tell(attrs_bytes(&o->attrs, a->type), a);
+                                          : attrs_tell(attrs_bytes(&o->attrs, a->type), a);
     CK_RV rv = key_secret_attribute(t, o, a->type, &part);
-    return rv == CKR_OK ? tell(secret_bytes(&part), a) : unavailable(a, rv);
+    return rv == CKR_OK ? attrs_tell(secret_bytes(&part), a) : unavailable(a, rv);
 }
 
 CK_RV session_get_attributes(struct session *s, CK_OBJECT_HANDLE handle, CK_ATTRIBUTE *template,
@@ -278,8 +261,7 @@ static CK_RV copy_software_key(struct session *s, const struct object *old, stru
     CLEANUP(key_release) struct held_key held = {0};
     TRY(key_hold(s->token, old, &held));
     TRY(attrs_set(&o->attrs, CKA_LATCHKEY_PROTECTION, NO_BYTES));
-    return key_place(s, o, ORIGIN_COPIED,
-                     &(struct material){held.key.value, held.key.private_}, 0);
+    return key_place(s, o, ORIGIN_COPIED, &(struct material){held.key.value, held.key.private_}, 0);
 }
 
 /* A key's bytes do not become less private by copying. */

@@ -87,8 +87,8 @@ static CK_RV wanted_length(const struct attrs *a, size_t *ret)
     return CKR_OK;
 }
 
-/* Data, not a key (CKM_HKDF_DATA): the template says the length in an attribute that data objects do
- * not have. */
+/* Data, not a key (CKM_HKDF_DATA): the template says the length in an attribute that data objects
+ * do not have. */
 static CK_RV new_data(const CK_ATTRIBUTE *template, CK_ULONG n, struct object *o, size_t *ret_n)
 {
     CK_ULONG length = 0;
@@ -294,10 +294,8 @@ static CK_RV derive_material(struct session *s, struct derivation *d, const CK_A
     for (int i = 0; i < 2 && p->key_bits; i++)
         TRY(add_write_key(s, d, template, n));
     TRY(key_hold(s->token, d->base, &d->base_held));
-    struct mech_call call = {.mech = d->mech,
-                             .params = &d->params,
-                             .key = &d->base_held.key,
-                             .tpm = s->token->lib->tpm};
+    struct mech_call call = {
+        .mech = d->mech, .params = &d->params, .key = &d->base_held.key, .tpm = s->token->lib->tpm};
     TRY(d->mech->derive(&call, 0, &block));
     struct bytes rest = secret_bytes(&block);
     for (size_t i = 0; i < d->n; i++) {
@@ -338,7 +336,8 @@ static CK_RV encapsulation_params(struct derivation *d, const CK_MECHANISM *mech
 {
     struct mech_key key = object_mech_key(d->base);
     TRY(d->mech->params(d->mech, mechanism, &key, &d->params));
-    return d->params.peer.n ? CKR_MECHANISM_PARAM_INVALID : CKR_OK; /* it is made, or given beside */
+    return d->params.peer.n ? CKR_MECHANISM_PARAM_INVALID
+                            : CKR_OK; /* it is made, or given beside */
 }
 
 static CK_RV encapsulate(struct session *s, struct derivation *d, struct buf *ret_ciphertext)

@@ -73,14 +73,25 @@ static CK_RV plan(struct token *t, const CK_ATTRIBUTE *template, CK_ULONG n, str
     return CKR_OK;
 }
 
-static bool matches(const struct object *o, const CK_ATTRIBUTE *template, CK_ULONG n)
+/* A part of a key that may be told may be searched for, too. */
+static bool part_matches(struct token *t, const struct object *o, CK_ATTRIBUTE_TYPE type,
+                         struct bytes wanted)
+{
+    CLEANUP(secret_free) struct secret part = {0};
+    return attrs_known(&o->attrs, type) && key_secret_attribute(t, o, type, &part) == CKR_OK &&
+           secret_equal(secret_bytes(&part), wanted);
+}
+
+static bool matches(struct token *t, const struct object *o, const CK_ATTRIBUTE *template,
+                    CK_ULONG n)
 {
     for (CK_ULONG i = 0; i < n; i++) {
         CK_ATTRIBUTE_TYPE type = template[i].type;
-        bool secret = type == CKA_VALUE && o->value.n, has = secret || attrs_find(&o->attrs, type);
-        struct bytes value = secret ? secret_bytes(&o->value) : attrs_bytes(&o->attrs, type);
         struct bytes wanted = BYTES(template[i].pValue, template[i].ulValueLen);
-        if (!has || !attrs_revealable(&o->attrs, type) || !bytes_equal(value, wanted))
+        if (!attrs_revealable(&o->attrs, type))
+            return false;
+        if (attrs_find(&o->attrs, type) ? !bytes_equal(attrs_bytes(&o->attrs, type), wanted)
+                                        : !part_matches(t, o, type, wanted))
             return false;
     }
     return true;
@@ -109,7 +120,7 @@ static CK_RV check_row(struct session *s, int64_t row, const struct search *q,
     CK_RV rv = object_get(s, handle, &o);
     if (rv == CKR_HOST_MEMORY)
         return rv;
-    return rv == CKR_OK && matches(o, template, n) ? found(s, handle) : CKR_OK;
+    return rv == CKR_OK && matches(s->token, o, template, n) ? found(s, handle) : CKR_OK;
 }
 
 static CK_RV find_stored(struct session *s, const struct search *q, const CK_ATTRIBUTE *template,
@@ -134,10 +145,27 @@ static CK_RV find_in_session(struct session *s, const CK_ATTRIBUTE *template, CK
     CK_RV rv = CKR_OK;
     pthread_mutex_lock(&t->objects);
     for (struct object *o = t->session_objects; rv == CKR_OK && o; o = o->next)
-        if ((!o->private_ || private_too) && matches(o, template, n))
+        if ((!o->private_ || private_too) && matches(t, o, template, n))
             rv = found(s, o->handle);
     pthread_mutex_unlock(&t->objects);
     return rv;
+}
+
+static CK_RV find_builtin(struct session *s, const CK_ATTRIBUTE *template, CK_ULONG n)
+{
+    CK_ULONG cls = CK_UNAVAILABLE_INFORMATION;
+    /* the usual search asks for a class of the store's */
+    if (attrs_template_ulong(template, n, CKA_CLASS, &cls) == CKR_OK && !builtin_class(cls))
+        return CKR_OK;
+    for (size_t i = 0;; i++) {
+        CLEANUP(object_unref) struct object *o = NULL;
+        CK_RV rv = builtin_get(s->token, i, &o);
+        if (rv == CKR_OBJECT_HANDLE_INVALID)
+            return CKR_OK;
+        TRY(rv);
+        if (matches(s->token, o, template, n))
+            TRY(found(s, o->handle));
+    }
 }
 
 static void forget(struct session *s)
@@ -158,6 +186,8 @@ CK_RV session_find_init(struct session *s, const CK_ATTRIBUTE *template, CK_ULON
     CK_RV rv = q.token ? find_stored(s, &q, template, n) : CKR_OK;
     if (rv == CKR_OK && q.session)
         rv = find_in_session(s, template, n);
+    if (rv == CKR_OK && q.token)
+        rv = find_builtin(s, template, n);
     if (rv != CKR_OK)
         forget(s);
     else

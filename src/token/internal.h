@@ -109,6 +109,10 @@ struct library {
     bool mended; /* token_mend did its work */
     bool caps_known;
     struct tpm_caps caps;
+    struct slot_mark
+        *marks; /* what C_WaitForSlotEvent saw last: a token and its generation a slot */
+    size_t n_marks;
+    bool marked;
 };
 
 /* The runtime token of a slot that the store has; made when it is first asked for, kept until the
@@ -194,6 +198,7 @@ CK_RV access_write(const struct session *s, bool token_object, bool private_);
 CK_RV object_get(struct session *s, CK_OBJECT_HANDLE handle, struct object **ret);
 /* Publishes new objects: all or none. Fills in handles; takes a reference of its own where it keeps
  * one. Session objects belong to s. */
+enum { OBJECTS_AT_ONCE = 1 + MECH_EXTRA_KEYS };
 CK_RV objects_publish(struct session *s, struct object **objects, size_t n);
 CK_RV object_replace(struct session *s, struct object *old, struct object *fresh);
 CK_RV object_remove(struct session *s, struct object *o);
@@ -213,6 +218,15 @@ CK_RV object_open_sealed(struct token *t, const uint8_t *uid, const char *what, 
 
 /* Fills in what the token says of every new object and every new key. */
 CK_RV object_finish(struct object *o);
+
+/* ---- objects that are not in the store: builtin.c -------------------------------------------- */
+
+/* Profiles, and the mechanisms. Their handles are at the end of the numbers, and even. */
+bool builtin_class(CK_OBJECT_CLASS cls);
+bool builtin_handle(CK_OBJECT_HANDLE handle);
+size_t builtin_index(CK_OBJECT_HANDLE handle);
+/* Unref when done. CKR_OBJECT_HANDLE_INVALID: there are not that many. */
+CK_RV builtin_get(struct token *t, size_t index, struct object **ret);
 
 /* ---- keys: hold.c (token.state held for reading) ----------------------------------------------
  */

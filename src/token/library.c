@@ -50,6 +50,7 @@ void library_close(struct library **libp)
         if (lib->sessions[i])
             session_close(lib, lib->sessions[i]->handle);
     free(lib->sessions);
+    free(lib->marks);
     while (lib->tokens) {
         struct token *t = lib->tokens;
         lib->tokens = t->next;

@@ -69,7 +69,7 @@ static void add(uint8_t *be, size_t n, uint64_t what)
 static CK_RV counted(struct op *op)
 {
     const struct mech_message *m = &op->message;
-    uint8_t value[sizeof(op->iv_start)];
+    uint8_t value[IV_MAX];
     if (m->iv_n > sizeof(value) || free_bits(m) == 0)
         return CKR_MECHANISM_PARAM_INVALID;
     if (op->messages == 0)
@@ -86,7 +86,7 @@ static CK_RV counted(struct op *op)
 static CK_RV xored(struct op *op)
 {
     const struct mech_message *m = &op->message;
-    uint8_t value[sizeof(op->iv_start)] = {0};
+    uint8_t value[IV_MAX] = {0};
     if (m->iv_n > sizeof(value) || free_bits(m) == 0)
         return CKR_MECHANISM_PARAM_INVALID;
     if (op->messages == 0)
@@ -99,15 +99,24 @@ static CK_RV xored(struct op *op)
     return CKR_OK;
 }
 
-static CK_RV random_iv(struct op *op)
+static CK_RV random_iv(const struct mech_message *m)
 {
-    uint8_t value[sizeof(op->iv_start)];
-    const struct mech_message *m = &op->message;
+    uint8_t value[IV_MAX];
     if (m->iv_n > sizeof(value) || free_bits(m) == 0)
         return CKR_MECHANISM_PARAM_INVALID;
     TRY(soft_random(value, sizeof(value)));
     set_tail(m, value);
     return CKR_OK;
+}
+
+/* One message alone (a wrapped key): a counter would begin and end with it. */
+CK_RV message_iv(const struct mech_message *m)
+{
+    if (m->generator == CKG_NO_GENERATE)
+        return CKR_OK;
+    return m->fixed_bits > 8 * m->iv_n || m->generator > CKG_GENERATE_COUNTER_XOR
+               ? CKR_MECHANISM_PARAM_INVALID
+               : random_iv(m);
 }
 
 static CK_RV generate_iv(struct op *op)
@@ -119,11 +128,11 @@ static CK_RV generate_iv(struct op *op)
     case CKG_NO_GENERATE:
         return CKR_OK;
     case CKG_GENERATE: /* SP800-38D, 8.2: at random only where there is room enough */
-        return free_bits(m) >= RANDOM_BITS_MIN ? random_iv(op) : counted(op);
+        return free_bits(m) >= RANDOM_BITS_MIN ? random_iv(m) : counted(op);
     case CKG_GENERATE_COUNTER:
         return counted(op);
     case CKG_GENERATE_RANDOM:
-        return random_iv(op);
+        return random_iv(m);
     case CKG_GENERATE_COUNTER_XOR:
         return xored(op);
     default:

@@ -112,8 +112,7 @@ static CK_RV generate_value(struct session *s, const struct mech *m,
                             const struct mech_params *params, size_t length, struct secret *ret)
 {
     static const struct mech_key none;
-    struct mech_call call = {
-        .mech = m, .params = params, .key = &none, .tpm = s->token->lib->tpm};
+    struct mech_call call = {.mech = m, .params = params, .key = &none, .tpm = s->token->lib->tpm};
     return m->generate ? m->generate(&call, length, ret) : CKR_OK;
 }
 

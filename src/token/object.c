@@ -263,6 +263,10 @@ void token_objects_forget(struct token *t, bool private_only)
             continue;
         }
         *at = o->next;
+        if (private_only) { /* an operation may hold it a while: not its key, after a logout */
+            secret_free(&o->value);
+            soft_private_free(&o->private_key);
+        }
         object_unref(&o);
     }
     pthread_mutex_unlock(&t->objects);
@@ -307,8 +311,10 @@ static struct object *get_session_object(struct token *t, CK_OBJECT_HANDLE handl
 CK_RV object_get(struct session *s, CK_OBJECT_HANDLE handle, struct object **ret)
 {
     struct object *o = NULL;
-    if (handle == CK_INVALID_HANDLE || handle / 2 > INT64_MAX)
+    if (handle == CK_INVALID_HANDLE)
         return CKR_OBJECT_HANDLE_INVALID;
+    if (builtin_handle(handle))
+        return builtin_get(s->token, builtin_index(handle), ret);
     if (handle % 2)
         o = get_session_object(s->token, handle);
     else
@@ -325,13 +331,13 @@ CK_RV object_get(struct session *s, CK_OBJECT_HANDLE handle, struct object **ret
 
 static CK_RV publish_token(struct session *s, struct object **objects, size_t n)
 {
-    struct store_object rows[2] = {{0}};
-    CK_RV rv = n <= 2 ? CKR_OK : CKR_GENERAL_ERROR;
+    struct store_object rows[OBJECTS_AT_ONCE] = {{0}};
+    CK_RV rv = CKR_OK;
     for (size_t i = 0; rv == CKR_OK && i < n; i++)
         rv = to_row(s->token, objects[i], &rows[i]);
     if (rv == CKR_OK)
         rv = store_objects_add(s->token->lib->store, rows, n);
-    for (size_t i = 0; i < n && i < 2; i++) {
+    for (size_t i = 0; i < n; i++) {
         objects[i]->row = rv == CKR_OK ? rows[i].id : 0;
         objects[i]->handle = (CK_OBJECT_HANDLE)objects[i]->row * 2;
         store_object_free(&rows[i]);
@@ -358,8 +364,10 @@ static CK_RV publish_session(struct session *s, struct object *o)
 
 CK_RV objects_publish(struct session *s, struct object **objects, size_t n)
 {
-    struct object *stored[2];
+    struct object *stored[OBJECTS_AT_ONCE];
     size_t n_stored = 0;
+    if (n > OBJECTS_AT_ONCE)
+        return CKR_GENERAL_ERROR;
     for (size_t i = 0; i < n; i++)
         if (attrs_true(&objects[i]->attrs, CKA_TOKEN))
             stored[n_stored++] = objects[i];

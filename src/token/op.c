@@ -125,8 +125,8 @@ CK_RV op_new(struct session *s, enum op_kind kind, const CK_MECHANISM *mechanism
     return CKR_OK;
 }
 
-/* Starts what works in parts. Symmetric keys have no CKA_ALWAYS_AUTHENTICATE, so nothing has to wait
- * for a PIN. */
+/* Starts what works in parts. Symmetric keys have no CKA_ALWAYS_AUTHENTICATE, so nothing has to
+ * wait for a PIN. */
 static CK_RV start(struct session *s, enum op_kind kind, struct op *op)
 {
     CLEANUP(op_use_end) struct op_use u = {0};
@@ -221,10 +221,8 @@ CK_RV op_use(struct session *s, struct op *op, enum op_kind kind, struct op_use 
         TRY(key_hold(s->token, op->key, &ret->held));
         ret->key = ret->held.key;
     }
-    ret->call = (struct mech_call){.mech = op->mech,
-                                   .params = &op->params,
-                                   .key = &ret->key,
-                                   .tpm = s->token->lib->tpm};
+    ret->call = (struct mech_call){
+        .mech = op->mech, .params = &op->params, .key = &ret->key, .tpm = s->token->lib->tpm};
     return CKR_OK;
 }
 
@@ -433,7 +431,7 @@ static size_t output_size(const struct op_use *u, const struct op *op, enum op_k
 /* The common end of the one-part call and of C_…Final: the length protocol, then the work. Anything
  * but a question for the length and a short buffer ends the operation (2.40, 5.2). */
 CK_RV op_conclude(struct session *s, enum op_kind kind, const struct bytes *once, CK_BYTE *out,
-                      CK_ULONG *out_n)
+                  CK_ULONG *out_n)
 {
     struct op *op = s->op[kind];
     CLEANUP(op_use_end) struct op_use u = {0};
@@ -541,7 +539,7 @@ static CK_RV verify_mac(const struct op_use *u, struct op *op, const struct byte
 }
 
 CK_RV op_check(struct session *s, enum op_kind kind, const struct bytes *once,
-                    struct bytes signature)
+               struct bytes signature)
 {
     struct op *op = s->op[kind];
     CLEANUP(op_use_end) struct op_use u = {0};
@@ -573,17 +571,17 @@ CK_RV op_verify_signature(struct session *s, bool final, struct bytes data)
         return CKR_OPERATION_NOT_INITIALIZED;
     if (!final && op->updated)
         return op_abort(s, OP_VERIFY_SIGNATURE, CKR_OPERATION_ACTIVE);
-    return op_abort(s, OP_VERIFY_SIGNATURE,
-                    op_check(s, OP_VERIFY_SIGNATURE, final ? NULL : &data,
-                           buf_bytes(&op->signature)));
+    return op_abort(
+        s, OP_VERIFY_SIGNATURE,
+        op_check(s, OP_VERIFY_SIGNATURE, final ? NULL : &data, buf_bytes(&op->signature)));
 }
 
 /* ---- two operations at once (2.40, 5.12) ---------------------------------------------------- */
 
 /* The one that has a length to report goes first: where it wants more room, or was only asked,
  * nothing was done. */
-CK_RV op_update_both(struct session *s, enum op_kind cipher, enum op_kind other, bool other_gets_out,
-                     struct bytes data, CK_BYTE *out, CK_ULONG *out_n)
+CK_RV op_update_both(struct session *s, enum op_kind cipher, enum op_kind other,
+                     bool other_gets_out, struct bytes data, CK_BYTE *out, CK_ULONG *out_n)
 {
     if (!s->op[cipher] || !s->op[other])
         return CKR_OPERATION_NOT_INITIALIZED;
@@ -615,7 +613,7 @@ CK_RV op_digest_key(struct session *s, CK_OBJECT_HANDLE handle)
         rv = soft_digest_update(op->digest, secret_bytes(&value));
     op->updated = true;
     /* a key that is in the TPM has no bytes to digest */
-    return rv == CKR_OK ? rv
-                        : op_abort(s, OP_DIGEST,
-                                   rv == CKR_KEY_UNEXTRACTABLE ? CKR_KEY_INDIGESTIBLE : rv);
+    return rv == CKR_OK
+               ? rv
+               : op_abort(s, OP_DIGEST, rv == CKR_KEY_UNEXTRACTABLE ? CKR_KEY_INDIGESTIBLE : rv);
 }

@@ -4,20 +4,22 @@
 
 #include "internal.h"
 
+enum { IV_MAX = 16 }; /* bytes of an IV that is generated */
+
 struct op {
     const struct mech *mech;
     struct mech_params params;
-    struct object *key;         /* NULL for digests */
-    struct soft_key *public_;   /* with a public key */
-    struct soft_digest *digest; /* where the mechanism hashes */
-    struct mech_stream stream;  /* where it works in parts */
-    struct buf data;            /* what came so far, where it does neither */
-    struct buf signature;       /* C_VerifySignatureInit's */
-    bool updated;               /* multi-part under way */
-    bool in_message;            /* between C_…MessageBegin and the message's end */
+    struct object *key;          /* NULL for digests */
+    struct soft_key *public_;    /* with a public key */
+    struct soft_digest *digest;  /* where the mechanism hashes */
+    struct mech_stream stream;   /* where it works in parts */
+    struct buf data;             /* what came so far, where it does neither */
+    struct buf signature;        /* C_VerifySignatureInit's */
+    bool updated;                /* multi-part under way */
+    bool in_message;             /* between C_…MessageBegin and the message's end */
     struct mech_message message; /* that message's parameter */
-    uint64_t messages;          /* that got a counted IV */
-    uint8_t iv_start[16];       /* where the counting began */
+    uint64_t messages;           /* that got a counted IV */
+    uint8_t iv_start[IV_MAX];    /* where the counting began */
     bool always_authenticate, authenticated;
     uint64_t epoch; /* the login it was begun under */
 };
@@ -37,6 +39,9 @@ CK_RV op_new(struct session *s, enum op_kind kind, const CK_MECHANISM *mechanism
              CK_OBJECT_HANDLE key, bool with_params, struct op **ret);
 /* Begins the mechanism's stream or digest anew. */
 CK_RV op_start(struct op *op, enum op_kind kind, const struct mech_call *call);
+
+/* Puts a generated IV into the caller's memory, where the parameter asks for one. */
+CK_RV message_iv(const struct mech_message *m);
 
 /* The steps of op.c that messages take, too; none ends the operation. once NULL: the data came in
  * parts. CKR_BUFFER_TOO_SMALL and a question for the length (out NULL) change nothing. */

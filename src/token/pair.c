@@ -67,10 +67,6 @@ static CK_RV read_templates(struct pair *p, const CK_ATTRIBUTE *public_template,
                   &p->public_->attrs));
     TRY(attrs_new(ATTR_GENERATE, CKO_PRIVATE_KEY, type, private_template, private_n, false,
                   &p->private_->attrs));
-    /* 2.40, 4.9: only where CKA_PRIVATE is true too */
-    if (attrs_true(&p->private_->attrs, CKA_ALWAYS_AUTHENTICATE) &&
-        !attrs_true(&p->private_->attrs, CKA_PRIVATE))
-        return CKR_TEMPLATE_INCONSISTENT;
     TRY(type == CKK_RSA ? want_rsa(p) : want_curve(p));
     TRY(object_finish(p->public_));
     return object_finish(p->private_);

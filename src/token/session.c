@@ -250,7 +250,12 @@ CK_RV session_cancel(struct session *s, CK_FLAGS flags)
                  {CKF_ENCRYPT, OP_ENCRYPT},
                  {CKF_DECRYPT, OP_DECRYPT},
                  {CKF_SIGN_RECOVER, OP_SIGN_RECOVER},
-                 {CKF_VERIFY_RECOVER, OP_VERIFY_RECOVER}};
+                 {CKF_VERIFY_RECOVER, OP_VERIFY_RECOVER},
+                 {CKF_VERIFY, OP_VERIFY_SIGNATURE},
+                 {CKF_MESSAGE_ENCRYPT, OP_MESSAGE_ENCRYPT},
+                 {CKF_MESSAGE_DECRYPT, OP_MESSAGE_DECRYPT},
+                 {CKF_MESSAGE_SIGN, OP_MESSAGE_SIGN},
+                 {CKF_MESSAGE_VERIFY, OP_MESSAGE_VERIFY}};
     for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
         if (flags & kinds[i].flag)
             op_free(&s->op[kinds[i].kind]);

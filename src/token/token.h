@@ -37,6 +37,10 @@ CK_RV slot_mechanisms(struct library *lib, CK_SLOT_ID slot, CK_MECHANISM_TYPE *r
                       CK_ULONG *count);
 CK_RV slot_mechanism_info(struct library *lib, CK_SLOT_ID slot, CK_MECHANISM_TYPE type,
                           CK_MECHANISM_INFO *ret);
+/* Has a slot got another token, or lost it, since the last call? CKR_NO_EVENT. */
+CK_RV slot_event(struct library *lib, CK_SLOT_ID *ret);
+/* Events count from here on. */
+CK_RV slot_events_begin(struct library *lib);
 /* label: 32 bytes, padded with blanks. */
 CK_RV token_init(struct library *lib, CK_SLOT_ID slot, struct bytes pin, const CK_UTF8CHAR *label);
 CK_RV token_destroy(struct library *lib, CK_SLOT_ID slot, struct bytes so_pin, bool force);
@@ -105,7 +109,7 @@ enum op_kind {
     OP_ENCRYPT,
     OP_DECRYPT,
     OP_SIGN_RECOVER,
-    OP_VERIFY_RECOVER, /* data: the signature; out: what was signed */
+    OP_VERIFY_RECOVER,   /* data: the signature; out: what was signed */
     OP_VERIFY_SIGNATURE, /* 3.2: the signature comes first */
     OP_MESSAGE_ENCRYPT,
     OP_MESSAGE_DECRYPT,
@@ -124,8 +128,8 @@ CK_RV op_once(struct session *s, enum op_kind kind, struct bytes data, CK_BYTE *
 CK_RV op_update(struct session *s, enum op_kind kind, struct bytes data);
 CK_RV op_update_out(struct session *s, enum op_kind kind, struct bytes data, CK_BYTE *out,
                     CK_ULONG *out_n);
-/* The dual functions: cipher is the one that puts out, other digests, signs or verifies what goes in
- * or (other_gets_out) what comes out. */
+/* The dual functions: cipher is the one that puts out, other digests, signs or verifies what goes
+ * in or (other_gets_out) what comes out. */
 CK_RV op_update_both(struct session *s, enum op_kind cipher, enum op_kind other,
                      bool other_gets_out, struct bytes data, CK_BYTE *out, CK_ULONG *out_n);
 CK_RV op_digest_key(struct session *s, CK_OBJECT_HANDLE key);
@@ -141,7 +145,8 @@ CK_RV op_save(struct session *s, CK_BYTE *out, CK_ULONG *out_n);
 CK_RV op_restore(struct session *s, struct bytes state, CK_OBJECT_HANDLE encryption_key,
                  CK_OBJECT_HANDLE authentication_key);
 
-/* Messages (3.0): kind is one of OP_MESSAGE_…. parameter is the caller's struct, read and written. */
+/* Messages (3.0): kind is one of OP_MESSAGE_…. parameter is the caller's struct, read and written.
+ */
 CK_RV op_message_init(struct session *s, enum op_kind kind, const CK_MECHANISM *mechanism,
                       CK_OBJECT_HANDLE key);
 CK_RV op_message_final(struct session *s, enum op_kind kind);
