@@ -68,4 +68,20 @@ extern const struct mech_cipher aes_stream; /* CTR, CFB128, OFB */
 extern const struct mech_cipher aes_bytes;  /* CFB8 */
 extern const struct mech_cipher aes_cbc_pad;
 
+/* gcm.c, ccm.c */
+CK_RV aead_params_gcm(const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
+                      struct mech_params *ret);
+CK_RV aead_params_ccm(const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
+                      struct mech_params *ret);
+CK_RV aead_message_gcm(const struct mech *m, void *parameter, CK_ULONG n, struct mech_message *ret);
+CK_RV aead_message_ccm(const struct mech *m, void *parameter, CK_ULONG n, struct mech_message *ret);
+extern const struct mech_cipher aead_gcm, aead_ccm;
+
+/* mac.c */
+CK_RV mac_params_general(const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
+                         struct mech_params *ret);
+CK_RV mac_params_gmac(const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
+                      struct mech_params *ret);
+extern const struct mech_mac mac_cmac, mac_gmac, mac_hmac;
+
 #endif

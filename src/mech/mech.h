@@ -127,7 +127,7 @@ struct mech_mac {
 
 /* One message of C_EncryptMessage and its like: where its parts are in the caller's memory. */
 struct mech_message {
-    uint8_t *iv; /* what generated IVs are written to */
+    uint8_t *iv; /* goes in; generated ones come out */
     size_t iv_n, fixed_bits;
     CK_ULONG generator; /* CKG_… */
     uint8_t *tag;
@@ -149,6 +149,8 @@ struct mech_pair_wanted {
 #define MECH_HMAC_KEY                                                                              \
     ((CK_KEY_TYPE)CK_UNAVAILABLE_INFORMATION - 2) /* generic or this hash's HMAC */
 
+/* Bits of the longest RSA key that is made: longer ones take minutes. */
+enum { MECH_RSA_MADE_MAX = 4096 };
 /* Bytes of the longest generic or HMAC key that is made. */
 enum { MECH_SECRET_MAX = 32768 };
 
@@ -190,8 +192,9 @@ struct mech {
     const struct mech_cipher
         *cipher;                /* encrypts and decrypts in parts; then encrypt, decrypt NULL */
     const struct mech_mac *mac; /* signs and verifies in parts; then sign, verify NULL */
-    /* Reads the parameter of one message, or, with parameter NULL, that of the init alone. aad is
-     * set by the caller. CKR_MECHANISM_PARAM_INVALID. */
+    /* Reads the parameter of one message; with parameter NULL, that of the init alone, ret stays as
+     * it is. The caller sets aad, and judges generator and fixed_bits, which decryption ignores.
+     * CKR_MECHANISM_PARAM_INVALID. */
     CK_RV(*message)
     (const struct mech *m, void *parameter, CK_ULONG n, struct mech_message *ret);
 };

@@ -74,6 +74,12 @@ static uint64_t load_be64(const uint8_t *p)
     return v;
 }
 
+void aes_store_be64(uint8_t *p, uint64_t v)
+{
+    for (int i = 7; i >= 0; i--, v >>= 8)
+        p[i] = (uint8_t)v;
+}
+
 uint64_t aes_counter_left(const uint8_t *counter16, unsigned bits)
 {
     uint64_t high = load_be64(counter16), low = load_be64(counter16 + 8);
@@ -172,4 +178,30 @@ bool aes_always_exact(const struct mech_stream *s)
 {
     (void)s;
     return true;
+}
+
+/* ---- ciphertext || tag --------------------------------------------------------------------- */
+
+CK_RV aead_bytes(CK_BYTE_PTR p, CK_ULONG n, struct buf *ret)
+{
+    return (n && !p) || n > UINT32_MAX ? CKR_MECHANISM_PARAM_INVALID : buf_set(ret, BYTES(p, n));
+}
+
+size_t aead_most(const struct mech_call *call, const struct mech_stream *s, size_t n, bool final)
+{
+    size_t all = s->pending.n + n, tag = call->params->mac_n;
+    if (!final)
+        return 0;
+    return s->encrypt ? all + tag : all > tag ? all - tag : 0;
+}
+
+CK_RV aead_split(const struct mech_call *call, const struct mech_stream *s, struct bytes *ret_data,
+                 struct bytes *ret_tag)
+{
+    size_t tag = call->params->mac_n;
+    if (s->pending.n < tag)
+        return CKR_ENCRYPTED_DATA_LEN_RANGE;
+    *ret_data = BYTES(s->pending.p, s->pending.n - tag);
+    *ret_tag = BYTES(s->pending.p + ret_data->n, tag);
+    return CKR_OK;
 }

@@ -36,11 +36,54 @@ size_t aes_whole_blocks(const struct mech_stream *s, size_t n, bool hold);
 /* Keeps all of it. too_long: the answer when there would be more than most bytes of it. */
 CK_RV aes_collect(struct mech_stream *s, struct bytes in, size_t most, CK_RV too_long);
 bool aes_always_exact(const struct mech_stream *s);
+void aes_store_be64(uint8_t *p, uint64_t v);
+
+/* GCM and CCM put the tag behind the ciphertext. Bytes of a parameter: there, when there are some,
+ * and fewer than 2^32 (3.1, 6.13.5). */
+CK_RV aead_bytes(CK_BYTE_PTR p, CK_ULONG n, struct buf *ret);
+/* What was collected comes out at the end, with its tag or without. */
+size_t aead_most(const struct mech_call *call, const struct mech_stream *s, size_t n, bool final);
+/* Parts what was collected for decryption. */
+CK_RV aead_split(const struct mech_call *call, const struct mech_stream *s, struct bytes *ret_data,
+                 struct bytes *ret_tag);
 
 /* ---- aes.c --------------------------------------------------------------------------------- */
 
 /* PKCS #7 padding at the end of data whose last n bytes are tail, in constant time: false, or how
  * many bytes to take away, 1 to n. */
 bool aes_unpad(const uint8_t *tail, size_t n, size_t *ret);
+
+/* ---- gcm.c --------------------------------------------------------------------------------- */
+
+struct ghash {
+    uint8_t h[AES_BLOCK], y[AES_BLOCK];
+    uint8_t tail[AES_BLOCK]; /* n bytes that wait for a whole block */
+    size_t n;
+};
+
+struct gcm {
+    struct ghash hash;
+    uint8_t counter[AES_BLOCK]; /* of the next block */
+    uint8_t first[AES_BLOCK];   /* E(J0), which hides the hash */
+    uint64_t aad_n, data_n;     /* bytes */
+};
+
+/* With the IV of the call's parameters: one TPM command when it has 12 bytes, else two. */
+CK_RV gcm_begin(const struct mech_call *call, struct gcm *ret);
+void gcm_add_aad(struct gcm *g, struct bytes aad);
+/* g can then only be wiped. */
+void gcm_tag(struct gcm *g, uint8_t *ret16);
+
+/* ---- mac.c --------------------------------------------------------------------------------- */
+
+/* CBC-MAC from the IV 0, for CMAC and CCM. Zero-initialise. */
+struct cbc_mac {
+    uint8_t chain[AES_BLOCK];
+    uint8_t room[GATHER]; /* what comes is run when the room is full and more comes */
+    size_t n;
+};
+CK_RV cbc_mac_add(const struct mech_call *call, struct cbc_mac *m, struct bytes data);
+void cbc_mac_pad(struct cbc_mac *m); /* zeros to the end of the block */
+CK_RV cbc_mac_end(const struct mech_call *call, struct cbc_mac *m, uint8_t *ret16);
 
 #endif

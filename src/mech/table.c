@@ -35,6 +35,19 @@
         .type = ckm, .key_type = CKK_AES, .flags = CKF_HW | ENCRYPT_AND_WRAP, .mode = m,           \
         .params = read, .cipher = &c, __VA_ARGS__                                                  \
     }
+#define MAC(ckm, key, hw, h, read, m)                                                              \
+    {                                                                                              \
+        .type = ckm, .key_type = key, .flags = hw | CKF_SIGN | CKF_VERIFY, .mac_hash = h,          \
+        .params = read, .mac = &m                                                                  \
+    }
+#define HMAC(name, hw, h)                                                                          \
+    {.type = CKM_##name##_KEY_GEN,                                                                 \
+     .key_type = CKK_##name##_HMAC,                                                                \
+     .flags = hw | CKF_GENERATE,                                                                   \
+     .params = params_none},                                                                       \
+        MAC(CKM_##name##_HMAC, MECH_HMAC_KEY, hw, h, params_none, mac_hmac),                       \
+        MAC(CKM_##name##_HMAC_GENERAL, MECH_HMAC_KEY, hw, h, mac_params_general, mac_hmac)
+#define MESSAGES (CKF_MESSAGE_ENCRYPT | CKF_MESSAGE_DECRYPT)
 #define DIGEST(ckm, h)                                                                             \
     {                                                                                              \
         .type = ckm, .key_type = NO_KEY, .flags = CKF_DIGEST, .hash = h, .params = params_none     \
@@ -106,6 +119,25 @@ static const struct mech table[] = {
     AES(CKM_AES_OFB, AES_OFB, aes_params_iv, aes_stream),
     AES(CKM_AES_CFB128, AES_CFB128, aes_params_iv, aes_stream),
     AES(CKM_AES_CFB8, AES_CFB8, aes_params_iv, aes_bytes),
+    {.type = CKM_AES_GCM, .key_type = CKK_AES, .flags = CKF_HW | ENCRYPT_AND_WRAP | MESSAGES,
+     .params = aead_params_gcm, .cipher = &aead_gcm, .message = aead_message_gcm},
+    {.type = CKM_AES_CCM, .key_type = CKK_AES, .flags = CKF_HW | ENCRYPT_AND_WRAP | MESSAGES,
+     .params = aead_params_ccm, .cipher = &aead_ccm, .message = aead_message_ccm},
+    MAC(CKM_AES_CMAC, CKK_AES, CKF_HW, HASH_NONE, params_none, mac_cmac),
+    MAC(CKM_AES_CMAC_GENERAL, CKK_AES, CKF_HW, HASH_NONE, mac_params_general, mac_cmac),
+    MAC(CKM_AES_GMAC, CKK_AES, CKF_HW, HASH_NONE, mac_params_gmac, mac_gmac),
+
+    {.type = CKM_GENERIC_SECRET_KEY_GEN, .key_type = CKK_GENERIC_SECRET, .flags = CKF_HW | CKF_GENERATE,
+     .params = params_none},
+    HMAC(SHA_1, CKF_HW, HASH_SHA1),
+    HMAC(SHA224, 0, HASH_SHA224),
+    HMAC(SHA256, CKF_HW, HASH_SHA256),
+    HMAC(SHA384, CKF_HW, HASH_SHA384),
+    HMAC(SHA512, CKF_HW, HASH_SHA512),
+    HMAC(SHA3_224, 0, HASH_SHA3_224),
+    HMAC(SHA3_256, 0, HASH_SHA3_256),
+    HMAC(SHA3_384, 0, HASH_SHA3_384),
+    HMAC(SHA3_512, 0, HASH_SHA3_512),
 
     DIGEST(CKM_SHA_1, HASH_SHA1),
     DIGEST(CKM_SHA224, HASH_SHA224),
@@ -176,17 +208,18 @@ static void ec_sizes(const struct tpm_caps *caps, CK_ULONG *low, CK_ULONG *high)
     *high = curve_bits(CURVE_P521);
 }
 
-static void rsa_sizes(CK_ULONG *low, CK_ULONG *high)
+static void rsa_sizes(const struct mech *m, CK_ULONG *low, CK_ULONG *high)
 {
+    bool makes = m->flags & CKF_GENERATE_KEY_PAIR;
     *low = PRIVATE_RSA_BITS_MIN;
-    *high = PRIVATE_RSA_BITS_MAX;
+    *high = makes ? MECH_RSA_MADE_MAX : PRIVATE_RSA_BITS_MAX;
 }
 
 void mech_info(const struct mech *m, const struct tpm_caps *caps, CK_MECHANISM_INFO *ret)
 {
     CK_ULONG low = 0, high = 0;
     if (m->key_type == CKK_RSA)
-        rsa_sizes(&low, &high);
+        rsa_sizes(m, &low, &high);
     else if (m->key_type == CKK_EC)
         ec_sizes(caps, &low, &high);
     for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++)

@@ -207,5 +207,16 @@ CK_RV soft_hmac(enum hash h, struct bytes key, const struct bytes *parts, size_t
     TRY(hmac_start(h, key, &hmac));
     return hmac_run(&hmac, parts, n_parts, ret);
 }
-CK_RV soft_digest_save(const struct soft_digest *d, struct buf *ret) { (void)d; (void)ret; return CKR_STATE_UNSAVEABLE; }
-CK_RV soft_digest_load(enum hash h, struct bytes saved, struct soft_digest **ret) { (void)h; (void)saved; (void)ret; return CKR_SAVED_STATE_INVALID; }
+CK_RV soft_digest_save(const struct soft_digest *d, struct buf *ret)
+{
+    (void)d;
+    (void)ret;
+    return CKR_STATE_UNSAVEABLE;
+}
+CK_RV soft_digest_load(enum hash h, struct bytes saved, struct soft_digest **ret)
+{
+    (void)h;
+    (void)saved;
+    (void)ret;
+    return CKR_SAVED_STATE_INVALID;
+}

@@ -154,7 +154,6 @@ static CK_RV find_in_session(struct session *s, const CK_ATTRIBUTE *template, CK
 static CK_RV find_builtin(struct session *s, const CK_ATTRIBUTE *template, CK_ULONG n)
 {
     CK_ULONG cls = CK_UNAVAILABLE_INFORMATION;
-    /* the usual search asks for a class of the store's */
     if (attrs_template_ulong(template, n, CKA_CLASS, &cls) == CKR_OK && !builtin_class(cls))
         return CKR_OK;
     for (size_t i = 0;; i++) {

@@ -33,7 +33,7 @@ static CK_RV want_rsa(struct pair *p)
     struct bytes e = attrs_bytes(&p->public_->attrs, CKA_PUBLIC_EXPONENT);
     while (e.n && e.p[0] == 0)
         e = BYTES(e.p + 1, e.n - 1);
-    if (bits < PRIVATE_RSA_BITS_MIN || bits > PRIVATE_RSA_BITS_MAX || bits % 1024)
+    if (bits < PRIVATE_RSA_BITS_MIN || bits > MECH_RSA_MADE_MAX || bits % 1024)
         return CKR_KEY_SIZE_RANGE;
     if (!e.n)
         e = BYTES_OF(f4);

@@ -124,8 +124,8 @@ static void test_every_row_is_in_a_test(void **state)
         const CK_MECHANISM_TYPE *types;
         size_t n;
     } lists[] = {
-        {LIST(rsa_covered)}, {LIST(ec_covered)},      {LIST(digest_covered)},
-        {LIST(aes_covered)}, {LIST(key_gen_covered)},
+        {LIST(rsa_covered)},  {LIST(ec_covered)},  {LIST(digest_covered)},  {LIST(aes_covered)},
+        {LIST(aead_covered)}, {LIST(mac_covered)}, {LIST(key_gen_covered)},
     };
     size_t in_lists = 0;
     for (size_t k = 0; k < COUNT(lists); k++)
@@ -150,6 +150,16 @@ static void test_key_generations(void **state)
         CK_KEY_TYPE makes;
     } names[] = {
         {CKM_AES_KEY_GEN, CKK_AES},
+        {CKM_GENERIC_SECRET_KEY_GEN, CKK_GENERIC_SECRET},
+        {CKM_SHA_1_KEY_GEN, CKK_SHA_1_HMAC},
+        {CKM_SHA224_KEY_GEN, CKK_SHA224_HMAC},
+        {CKM_SHA256_KEY_GEN, CKK_SHA256_HMAC},
+        {CKM_SHA384_KEY_GEN, CKK_SHA384_HMAC},
+        {CKM_SHA512_KEY_GEN, CKK_SHA512_HMAC},
+        {CKM_SHA3_224_KEY_GEN, CKK_SHA3_224_HMAC},
+        {CKM_SHA3_256_KEY_GEN, CKK_SHA3_256_HMAC},
+        {CKM_SHA3_384_KEY_GEN, CKK_SHA3_384_HMAC},
+        {CKM_SHA3_512_KEY_GEN, CKK_SHA3_512_HMAC},
     };
     for (size_t i = 0; i < COUNT(names); i++) {
         const struct mech *m = row(names[i].type);
