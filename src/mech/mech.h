@@ -26,37 +26,42 @@ struct mech_key {
     struct bytes value;                  /* secret keys in software */
 };
 
-enum { MECH_FIELDS = 16, MECH_EXTRA_KEYS = 16 };
+enum { MECH_FIELDS = 32, MECH_EXTRA_KEYS = 16 };
 
 /* A key that a derivation makes beside the one that C_DeriveKey returns (SP800-108's additional
  * keys). Borrowed from the caller for the length of the call. */
 struct mech_extra_key {
     const CK_ATTRIBUTE *template;
     CK_ULONG n;
-    CK_OBJECT_HANDLE *ret;
+    CK_OBJECT_HANDLE *ret; /* wherever it lies: to be written by memcpy */
 };
 
 /* The parameter of a derivation. */
 struct mech_derivation {
-    enum hash prf;        /* HASH_NONE with SP800-108: AES-CMAC */
-    bool extract, expand; /* HKDF */
-    bool salted;          /* HKDF: salt was given, or is the other key's value */
-    struct buf salt;      /* HKDF, PBKDF2 */
-    struct buf data;      /* HKDF info, PBKDF2 password, what is concatenated or xored, TLS label */
-    struct buf seed;      /* TLS: the randoms, in the order of the PRF's seed */
-    uint32_t rounds;      /* PBKDF2 */
-    size_t offset;        /* EXTRACT_KEY_FROM_KEY: bits */
-    CK_OBJECT_HANDLE other;              /* a second key that the parameter names; 0: none */
-    struct kdf_field field[MECH_FIELDS]; /* SP800-108; their bytes lie in data */
+    enum hash prf;          /* HASH_NONE with SP800-108: AES-CMAC */
+    bool extract, expand;   /* HKDF */
+    struct buf salt;        /* HKDF, PBKDF2 */
+    struct buf data;        /* HKDF info, what is concatenated or xored, TLS label */
+    struct buf seed;        /* TLS: what the PRF takes after the label; feedback mode: its IV */
+    struct secret password; /* PBKDF2 */
+    uint32_t rounds;        /* PBKDF2 */
+    size_t offset;          /* EXTRACT_KEY_FROM_KEY: bits */
+    /* A second key that the parameter names, 0: none. What is concatenated, HKDF's salt, a part of
+     * SP800-108's input. */
+    CK_OBJECT_HANDLE other;
+    /* SP800-108. The bytes lie in data; a field of no bytes is the other key's value. */
+    enum kdf_mode mode;
+    struct kdf_field field[MECH_FIELDS];
     size_t n_fields;
+    bool whole_segments; /* the length field counts all that the PRF gives, not what is used */
     struct mech_extra_key extra[MECH_EXTRA_KEYS];
     size_t n_extra;
     /* TLS 1.2 key and MAC: bits of each MAC secret and key, bytes of each IV, and where the results
-     * go */
-    size_t mac_bits, key_bits;
-    CK_SSL3_KEY_MAT_OUT *material;
-    size_t iv_n;
-    CK_VERSION *version; /* TLS master key: where the premaster secret's version goes, or NULL */
+     * go, a CK_SSL3_KEY_MAT_OUT wherever it lies (NULL: another derivation). The value is the key
+     * block of RFC 5246, 6.3: MAC secrets, keys, IVs, the client's before the server's. */
+    size_t mac_bits, key_bits, iv_n;
+    void *material;
+    CK_VERSION *version; /* TLS master key: where derive puts the premaster secret's version */
 };
 
 /* A mechanism's parameter, read once at Init (the caller's memory may be gone afterwards, but for
@@ -86,7 +91,8 @@ struct mech_call {
     const struct mech *mech;
     const struct mech_params *params;
     const struct mech_key *key;
-    struct bytes other; /* the value of params->derivation.other */
+    struct bytes other;    /* the value of params->derivation.other */
+    const size_t *extra_n; /* bytes of each of params->derivation.extra */
     struct tpm *tpm;
 };
 
@@ -148,6 +154,7 @@ struct mech_pair_wanted {
 #define MECH_ANY_SECRET ((CK_KEY_TYPE)CK_UNAVAILABLE_INFORMATION - 1) /* every secret key */
 #define MECH_HMAC_KEY                                                                              \
     ((CK_KEY_TYPE)CK_UNAVAILABLE_INFORMATION - 2) /* generic or this hash's HMAC */
+#define MECH_HKDF_KEY ((CK_KEY_TYPE)CK_UNAVAILABLE_INFORMATION - 3) /* generic or CKK_HKDF */
 
 /* Bits of the longest RSA key that is made: longer ones take minutes. */
 enum { MECH_RSA_MADE_MAX = 4096 };
@@ -178,7 +185,11 @@ struct mech {
     CK_RV (*recover)(const struct mech_call *call, struct bytes signature, struct secret *ret);
     CK_RV (*encrypt)(const struct mech_call *call, struct bytes in, uint8_t *ret);
     CK_RV (*decrypt)(const struct mech_call *call, struct bytes in, struct secret *ret);
-    /* want: length of the new key's value; 0: the mechanism's natural one */
+    /* want: length of the new key's value, of all keys' values (which then lie end to end) where
+     * there are several; 0: the mechanism's natural one. CKR_TEMPLATE_INCOMPLETE: it has none;
+     * CKR_KEY_SIZE_RANGE: it cannot give that many, or not from that base key;
+     * CKR_KEY_FUNCTION_NOT_PERMITTED: not with a base key in the TPM; CKR_MECHANISM_PARAM_INVALID;
+     * CKR_KEY_TYPE_INCONSISTENT. */
     CK_RV (*derive)(const struct mech_call *call, size_t want, struct secret *ret);
     CK_RV(*generate_pair)
     (struct tpm *t, const struct mech_pair_wanted *wanted, struct tpm_key_made *ret);
@@ -210,8 +221,7 @@ bool mech_takes_key(const struct mech *m, CK_KEY_TYPE type);
 const struct mech *mech_find(CK_MECHANISM_TYPE type);
 /* All rows, for the list and the tests. */
 const struct mech *mech_table(size_t *ret_n);
-/* Does this TPM have what the mechanism needs? */
-bool mech_available(const struct mech *m, const struct tpm_caps *caps);
+/* CKF_HW is told only where this TPM has such keys. */
 void mech_info(const struct mech *m, const struct tpm_caps *caps, CK_MECHANISM_INFO *ret);
 /* Length of a signature, MAC or ciphertext; the most a plaintext can have. Not for ciphers in
  * parts.

@@ -3,6 +3,7 @@
 /* A mechanism is one row: nothing else in the project decides by its CKM. */
 
 #define NO_KEY        CK_UNAVAILABLE_INFORMATION
+#define SIGN          (CKF_SIGN | CKF_VERIFY | CKF_MESSAGE_SIGN | CKF_MESSAGE_VERIFY)
 #define RECOVER       (CKF_SIGN_RECOVER | CKF_VERIFY_RECOVER)
 #define WRAP          (CKF_WRAP | CKF_UNWRAP)
 #define EC_FLAGS      (CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS)
@@ -10,18 +11,18 @@
 
 #define RSA_PKCS1(ckm, h)                                                                          \
     {                                                                                              \
-        .type = ckm, .key_type = CKK_RSA, .flags = CKF_HW | CKF_SIGN | CKF_VERIFY, .hash = h,      \
+        .type = ckm, .key_type = CKK_RSA, .flags = CKF_HW | SIGN, .hash = h,                       \
         .params = params_none, .sign = rsa_sign_pkcs1, .verify = rsa_verify_pkcs1                  \
     }
 #define RSA_PSS(ckm, h)                                                                            \
     {                                                                                              \
-        .type = ckm, .key_type = CKK_RSA, .flags = CKF_HW | CKF_SIGN | CKF_VERIFY, .hash = h,      \
+        .type = ckm, .key_type = CKK_RSA, .flags = CKF_HW | SIGN, .hash = h,                       \
         .params = rsa_params_pss, .sign = rsa_sign_pss, .verify = rsa_verify_pss                   \
     }
 #define ECDSA(ckm, h)                                                                              \
     {                                                                                              \
-        .type = ckm, .key_type = CKK_EC, .flags = CKF_HW | CKF_SIGN | CKF_VERIFY | EC_FLAGS,       \
-        .hash = h, .params = params_none, .sign = ec_sign, .verify = ec_verify                     \
+        .type = ckm, .key_type = CKK_EC, .flags = CKF_HW | SIGN | EC_FLAGS, .hash = h,             \
+        .params = params_none, .sign = ec_sign, .verify = ec_verify                                \
     }
 #define ECDH(ckm)                                                                                  \
     {                                                                                              \
@@ -37,8 +38,7 @@
     }
 #define MAC(ckm, key, hw, h, read, m)                                                              \
     {                                                                                              \
-        .type = ckm, .key_type = key, .flags = hw | CKF_SIGN | CKF_VERIFY, .mac_hash = h,          \
-        .params = read, .mac = &m                                                                  \
+        .type = ckm, .key_type = key, .flags = hw | SIGN, .mac_hash = h, .params = read, .mac = &m \
     }
 #define HMAC(name, hw, h)                                                                          \
     {.type = CKM_##name##_KEY_GEN,                                                                 \
@@ -53,16 +53,23 @@
         .type = ckm, .key_type = NO_KEY, .flags = CKF_DIGEST, .hash = h, .params = params_none     \
     }
 
+/* All software's work, but for a pseudorandom function under a key in the TPM. */
+#define DERIVE(ckm, keys, read, f, ...)                                                            \
+    {                                                                                              \
+        .type = ckm, .key_type = keys, .flags = CKF_DERIVE, .params = read, .derive = f,           \
+        __VA_ARGS__                                                                                \
+    }
+
 /* clang-format off */
 static const struct mech table[] = {
     {.type = CKM_RSA_PKCS_KEY_PAIR_GEN, .key_type = CKK_RSA, .flags = CKF_HW | CKF_GENERATE_KEY_PAIR,
      .params = params_none, .generate_pair = rsa_generate_pair, .generate_soft = rsa_generate_soft},
     {.type = CKM_RSA_PKCS, .key_type = CKK_RSA,
-     .flags = CKF_HW | CKF_SIGN | CKF_VERIFY | RECOVER | CKF_ENCRYPT | CKF_DECRYPT | WRAP,
+     .flags = CKF_HW | SIGN | RECOVER | CKF_ENCRYPT | CKF_DECRYPT | WRAP,
      .params = params_none, .sign = rsa_sign_pkcs1, .verify = rsa_verify_pkcs1, .recover = rsa_recover_pkcs1,
      .encrypt = rsa_encrypt_pkcs1, .decrypt = rsa_decrypt_pkcs1, .secret_only = true},
     {.type = CKM_RSA_X_509, .key_type = CKK_RSA,
-     .flags = CKF_HW | CKF_SIGN | CKF_VERIFY | RECOVER | CKF_ENCRYPT | CKF_DECRYPT | WRAP,
+     .flags = CKF_HW | SIGN | RECOVER | CKF_ENCRYPT | CKF_DECRYPT | WRAP,
      .params = params_none, .sign = rsa_sign_raw, .verify = rsa_verify_raw, .recover = rsa_recover_raw,
      .encrypt = rsa_encrypt_raw, .decrypt = rsa_decrypt_raw, .secret_only = true, .raw_block = true},
     {.type = CKM_RSA_PKCS_OAEP, .key_type = CKK_RSA, .flags = CKF_HW | CKF_ENCRYPT | CKF_DECRYPT | WRAP,
@@ -106,7 +113,7 @@ static const struct mech table[] = {
     /* no TPM has them: sealed keys, and those of a session */
     {.type = CKM_EC_EDWARDS_KEY_PAIR_GEN, .key_type = CKK_EC_EDWARDS,
      .flags = CKF_GENERATE_KEY_PAIR | EDWARDS_FLAGS, .params = params_none, .generate_soft = ec_generate_soft},
-    {.type = CKM_EDDSA, .key_type = CKK_EC_EDWARDS, .flags = CKF_SIGN | CKF_VERIFY | EDWARDS_FLAGS,
+    {.type = CKM_EDDSA, .key_type = CKK_EC_EDWARDS, .flags = SIGN | EDWARDS_FLAGS,
      .params = eddsa_params, .sign = eddsa_sign, .verify = eddsa_verify},
     {.type = CKM_EC_MONTGOMERY_KEY_PAIR_GEN, .key_type = CKK_EC_MONTGOMERY,
      .flags = CKF_GENERATE_KEY_PAIR | EDWARDS_FLAGS, .params = params_none, .generate_soft = ec_generate_soft},
@@ -123,6 +130,12 @@ static const struct mech table[] = {
      .params = aead_params_gcm, .cipher = &aead_gcm, .message = aead_message_gcm},
     {.type = CKM_AES_CCM, .key_type = CKK_AES, .flags = CKF_HW | ENCRYPT_AND_WRAP | MESSAGES,
      .params = aead_params_ccm, .cipher = &aead_ccm, .message = aead_message_ccm},
+    AES(CKM_AES_KEY_WRAP, AES_ECB, keywrap_params, keywrap_kw, .wrap_block = AES_BLOCK / 2),
+    AES(CKM_AES_KEY_WRAP_KWP, AES_ECB, keywrap_params_kwp, keywrap_kwp),
+    AES(CKM_AES_KEY_WRAP_PAD, AES_ECB, keywrap_params_kwp, keywrap_kwp), /* KWP's older name */
+    AES(CKM_AES_KEY_WRAP_PKCS7, AES_ECB, keywrap_params, keywrap_pkcs7),
+    {.type = CKM_RSA_AES_KEY_WRAP, .key_type = CKK_RSA, .flags = CKF_HW | CKF_WRAP | CKF_UNWRAP,
+     .params = keywrap_params_rsa, .cipher = &keywrap_rsa},
     MAC(CKM_AES_CMAC, CKK_AES, CKF_HW, HASH_NONE, params_none, mac_cmac),
     MAC(CKM_AES_CMAC_GENERAL, CKK_AES, CKF_HW, HASH_NONE, mac_params_general, mac_cmac),
     MAC(CKM_AES_GMAC, CKK_AES, CKF_HW, HASH_NONE, mac_params_gmac, mac_gmac),
@@ -148,6 +161,30 @@ static const struct mech table[] = {
     DIGEST(CKM_SHA3_256, HASH_SHA3_256),
     DIGEST(CKM_SHA3_384, HASH_SHA3_384),
     DIGEST(CKM_SHA3_512, HASH_SHA3_512),
+
+    {.type = CKM_HKDF_KEY_GEN, .key_type = CKK_HKDF, .flags = CKF_GENERATE, .params = params_none},
+    DERIVE(CKM_HKDF_DERIVE, MECH_HKDF_KEY, kdf_params_hkdf, kdf_hkdf),
+    DERIVE(CKM_HKDF_DATA, MECH_HKDF_KEY, kdf_params_hkdf, kdf_hkdf, .gives_data = true),
+    DERIVE(CKM_SP800_108_COUNTER_KDF, MECH_ANY_SECRET, sp800_108_params_counter, sp800_108_derive),
+    DERIVE(CKM_SP800_108_FEEDBACK_KDF, MECH_ANY_SECRET, sp800_108_params_feedback, sp800_108_derive),
+    DERIVE(CKM_SP800_108_DOUBLE_PIPELINE_KDF, MECH_ANY_SECRET, sp800_108_params_pipeline,
+           sp800_108_derive),
+    {.type = CKM_PKCS5_PBKD2, .key_type = NO_KEY, .flags = CKF_GENERATE,
+     .params = kdf_params_pbkdf2, .generate = kdf_pbkdf2},
+    DERIVE(CKM_CONCATENATE_BASE_AND_KEY, MECH_ANY_SECRET, combine_params_key, combine_base_key, .glues = true),
+    DERIVE(CKM_CONCATENATE_BASE_AND_DATA, MECH_ANY_SECRET, combine_params_data, combine_base_data, .glues = true),
+    DERIVE(CKM_CONCATENATE_DATA_AND_BASE, MECH_ANY_SECRET, combine_params_data, combine_data_base, .glues = true),
+    DERIVE(CKM_XOR_BASE_AND_DATA, MECH_ANY_SECRET, combine_params_data, combine_xor, .glues = true),
+    DERIVE(CKM_EXTRACT_KEY_FROM_KEY, MECH_ANY_SECRET, combine_params_offset, combine_extract, .glues = true),
+    DERIVE(CKM_TLS12_MASTER_KEY_DERIVE, CKK_GENERIC_SECRET, tls_params_master, tls_master),
+    DERIVE(CKM_TLS12_MASTER_KEY_DERIVE_DH, CKK_GENERIC_SECRET, tls_params_master_dh, tls_master_dh),
+    DERIVE(CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE, CKK_GENERIC_SECRET, tls_params_extended, tls_master),
+    DERIVE(CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE_DH, CKK_GENERIC_SECRET, tls_params_extended_dh,
+           tls_master_dh),
+    DERIVE(CKM_TLS12_KEY_AND_MAC_DERIVE, CKK_GENERIC_SECRET, tls_params_key_and_mac, tls_key_and_mac),
+    DERIVE(CKM_TLS12_KEY_SAFE_DERIVE, CKK_GENERIC_SECRET, tls_params_key_safe, tls_key_and_mac),
+    DERIVE(CKM_TLS12_KDF, CKK_GENERIC_SECRET, tls_params_kdf, tls_kdf),
+    DERIVE(CKM_TLS_KDF, CKK_GENERIC_SECRET, tls_params_kdf, tls_kdf),
 };
 /* clang-format on */
 
@@ -173,40 +210,22 @@ enum hash mech_hash_of(CK_MECHANISM_TYPE digest)
     return m && (m->flags & CKF_DIGEST) ? m->hash : HASH_NONE;
 }
 
-/* Everything is there: what the TPM lacks is done with sealed keys, but for a TPM that has none of
- * an algorithm's keys at all: programs would take the mechanism for the TPM's. */
-bool mech_available(const struct mech *m, const struct tpm_caps *caps)
-{
-    switch (m->key_type) {
-    case CKK_RSA:
-        return caps->rsa_sizes != 0;
-    case CKK_EC:
-        return caps->curves != 0;
-    default:
-        return true;
-    }
-}
-
 /* Key sizes: bits of RSA and EC keys, bytes of secret keys (2.40, 2.x "information about key
  * sizes"). */
 static const struct {
     CK_KEY_TYPE key_type;
     CK_ULONG low, high;
 } sizes[] = {
+    {CKK_EC, 224, 521}, /* a curve that the TPM lacks is there for sealed keys */
     {CKK_EC_EDWARDS, 255, 255},
     {CKK_EC_MONTGOMERY, 255, 255},
     {CKK_AES, 16, 32},
     {MECH_HMAC_KEY, 1, MECH_SECRET_MAX},
+    {MECH_ANY_SECRET, 1, MECH_SECRET_MAX},
+    {MECH_HKDF_KEY, 1, MECH_SECRET_MAX},
     {CKK_GENERIC_SECRET, 8, 8 * MECH_SECRET_MAX}, /* bits, of all (3.1, 6.8) */
     {CKK_HKDF, 1, MECH_SECRET_MAX},
 };
-
-static void ec_sizes(const struct tpm_caps *caps, CK_ULONG *low, CK_ULONG *high)
-{
-    (void)caps; /* a curve that the TPM lacks is there for sealed keys */
-    *low = curve_bits(CURVE_P224);
-    *high = curve_bits(CURVE_P521);
-}
 
 static void rsa_sizes(const struct mech *m, CK_ULONG *low, CK_ULONG *high)
 {
@@ -215,19 +234,27 @@ static void rsa_sizes(const struct mech *m, CK_ULONG *low, CK_ULONG *high)
     *high = makes ? MECH_RSA_MADE_MAX : PRIVATE_RSA_BITS_MAX;
 }
 
+/* Everything is there whatever the TPM has: what it lacks is done with sealed keys. Only they are
+ * not hardware's. */
+static bool in_hardware(const struct mech *m, const struct tpm_caps *caps)
+{
+    return !(m->key_type == CKK_RSA && !caps->rsa_sizes) &&
+           !(m->key_type == CKK_EC && !caps->curves) &&
+           !(m->key_type == CKK_AES && !caps->aes_sizes);
+}
+
 void mech_info(const struct mech *m, const struct tpm_caps *caps, CK_MECHANISM_INFO *ret)
 {
     CK_ULONG low = 0, high = 0;
     if (m->key_type == CKK_RSA)
         rsa_sizes(m, &low, &high);
-    else if (m->key_type == CKK_EC)
-        ec_sizes(caps, &low, &high);
     for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++)
         if (sizes[i].key_type == m->key_type) {
             low = sizes[i].low;
             high = sizes[i].high;
         }
-    *ret = (CK_MECHANISM_INFO){.ulMinKeySize = low, .ulMaxKeySize = high, .flags = m->flags};
+    CK_FLAGS flags = in_hardware(m, caps) ? m->flags : m->flags & ~(CK_FLAGS)CKF_HW;
+    *ret = (CK_MECHANISM_INFO){.ulMinKeySize = low, .ulMaxKeySize = high, .flags = flags};
 }
 
 size_t mech_output_size(const struct mech *m, const struct mech_params *params,
@@ -249,6 +276,7 @@ void mech_params_free(struct mech_params *p)
         &p->derivation.salt, &p->derivation.data, &p->derivation.seed};
     for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
         buf_free(all[i]);
+    secret_free(&p->derivation.password);
 }
 
 void mech_stream_free(struct mech_stream *s)
@@ -285,7 +313,8 @@ static bool is_secret(CK_KEY_TYPE type)
 
 bool mech_symmetric(const struct mech *m)
 {
-    return m->key_type == MECH_ANY_SECRET || m->key_type == MECH_HMAC_KEY || is_secret(m->key_type);
+    return m->key_type == MECH_ANY_SECRET || m->key_type == MECH_HMAC_KEY ||
+           m->key_type == MECH_HKDF_KEY || is_secret(m->key_type);
 }
 
 bool mech_takes_key(const struct mech *m, CK_KEY_TYPE type)
@@ -295,6 +324,8 @@ bool mech_takes_key(const struct mech *m, CK_KEY_TYPE type)
     if (m->key_type == MECH_HMAC_KEY)
         return type == CKK_GENERIC_SECRET ||
                (m->mac_hash != HASH_NONE && mech_hmac_hash(type) == m->mac_hash);
+    if (m->key_type == MECH_HKDF_KEY)
+        return type == CKK_GENERIC_SECRET || type == CKK_HKDF;
     if (m->key_type == CKK_EC && m->derive) /* 3.0, 2.3.16: ECDH is X25519's mechanism, too */
         return type == CKK_EC || type == CKK_EC_MONTGOMERY;
     return type == m->key_type;

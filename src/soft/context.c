@@ -10,9 +10,10 @@
 struct soft_state soft_state;
 
 static const char *const digest_names[HASH_COUNT] = {
-    [HASH_SHA1] = "SHA1",         [HASH_SHA224] = "SHA2-224",   [HASH_SHA256] = "SHA2-256",
-    [HASH_SHA384] = "SHA2-384",   [HASH_SHA512] = "SHA2-512",   [HASH_SHA3_224] = "SHA3-224",
-    [HASH_SHA3_256] = "SHA3-256", [HASH_SHA3_384] = "SHA3-384", [HASH_SHA3_512] = "SHA3-512",
+    [HASH_SHA3_224] = "SHA3-224",
+    [HASH_SHA3_256] = "SHA3-256",
+    [HASH_SHA3_384] = "SHA3-384",
+    [HASH_SHA3_512] = "SHA3-512",
 };
 static const int curve_nids[CURVE_COUNT] = {
     [CURVE_P224] = NID_secp224r1,
@@ -26,7 +27,7 @@ static const char *const aes_mode_names[AES_MODES] = {
 };
 const size_t aes_key_sizes[AES_KEY_SIZES] = {16, 24, 32};
 
-/* names: "SHA2-256:SHA-256:SHA256:…" */
+/* names: "AES-256-GCM:id-aes256-GCM:…" */
 static bool is_named(const char *names, const char *name)
 {
     size_t n = strlen(name);
@@ -127,12 +128,15 @@ static bool load_aes(struct soft_state *s)
     return read_cipher(find(OSSL_OP_CIPHER, "AES-256-GCM"), &s->aes_256_gcm);
 }
 
-static bool load_algorithms(struct soft_state *s)
+/* From the provider what sha.c has not. */
+static bool load_digests(struct soft_state *s)
 {
-    for (enum hash h = HASH_SHA1; h < HASH_COUNT; h++)
-        if (!read_digest(find(OSSL_OP_DIGEST, digest_names[h]), &s->digest[h]))
+    for (enum hash h = HASH_SHA1; h < HASH_COUNT; h++) {
+        s->digest[h] = sha_functions[h];
+        if (digest_names[h] && !read_digest(find(OSSL_OP_DIGEST, digest_names[h]), &s->digest[h]))
             return false;
-    return load_aes(s);
+    }
+    return true;
 }
 
 static bool make_groups(struct soft_state *s)
@@ -149,8 +153,8 @@ CK_RV soft_start(void)
     struct soft_state *s = &soft_state;
     if ((s->library = OSSL_LIB_CTX_new()) &&
         (s->provider = OSSL_PROVIDER_load(s->library, "default")) &&
-        (s->provider_ctx = OSSL_PROVIDER_get0_provider_ctx(s->provider)) && load_algorithms(s) &&
-        make_groups(s))
+        (s->provider_ctx = OSSL_PROVIDER_get0_provider_ctx(s->provider)) && load_digests(s) &&
+        load_aes(s) && make_groups(s))
         return CKR_OK;
     CK_RV rv = error_openssl("starting the private library context");
     soft_stop();

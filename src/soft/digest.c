@@ -126,6 +126,23 @@ CK_RV soft_digest_copy(const struct soft_digest *d, struct soft_digest **ret)
     return wrap(d->hash, soft_state.digest[d->hash].dupctx(d->state), ret);
 }
 
+CK_RV soft_digest_save(const struct soft_digest *d, struct buf *ret)
+{
+    return sha_save(d->hash, d->state, ret);
+}
+
+CK_RV soft_digest_load(enum hash h, struct bytes saved, struct soft_digest **ret)
+{
+    CLEANUP(soft_digest_free) struct soft_digest *d = NULL;
+    if (h == HASH_NONE)
+        return CKR_SAVED_STATE_INVALID;
+    TRY(soft_digest_new(h, &d));
+    TRY(sha_load(h, saved, d->state));
+    *ret = d;
+    d = NULL;
+    return CKR_OK;
+}
+
 void soft_digest_free(struct soft_digest **d)
 {
     if (!*d)
@@ -206,17 +223,4 @@ CK_RV soft_hmac(enum hash h, struct bytes key, const struct bytes *parts, size_t
     CLEANUP(hmac_free) struct hmac hmac = {0};
     TRY(hmac_start(h, key, &hmac));
     return hmac_run(&hmac, parts, n_parts, ret);
-}
-CK_RV soft_digest_save(const struct soft_digest *d, struct buf *ret)
-{
-    (void)d;
-    (void)ret;
-    return CKR_STATE_UNSAVEABLE;
-}
-CK_RV soft_digest_load(enum hash h, struct bytes saved, struct soft_digest **ret)
-{
-    (void)h;
-    (void)saved;
-    (void)ret;
-    return CKR_SAVED_STATE_INVALID;
 }

@@ -360,7 +360,7 @@ CK_RV soft_p256_public_from_seed(struct bytes seed48, uint8_t *ret_point65)
 {
     KEEP_ERROR_QUEUE;
     CLEANUP(free_bn_ctx) BN_CTX *ctx = bn_ctx_new();
-    BIGNUM *d;
+    BIGNUM *d = NULL;
     TRY(seed_key(seed48, ctx, &d));
     return nist_public(CURVE_P256, d, ret_point65, ctx);
 }
@@ -371,7 +371,7 @@ CK_RV soft_p256_sign_with_seed(struct bytes seed48, struct bytes digest32, uint8
     if (digest32.n != 32)
         return error_log(CKR_ARGUMENTS_BAD, "P-256 signature of %zu bytes", digest32.n);
     CLEANUP(free_bn_ctx) BN_CTX *ctx = bn_ctx_new();
-    BIGNUM *d;
+    BIGNUM *d = NULL;
     TRY(seed_key(seed48, ctx, &d));
     return nist_sign(CURVE_P256, d, seed48, digest32, ret_sig64, ctx);
 }

@@ -5,7 +5,8 @@
  * _cipher_engine, _pkey_meth_engine, ENGINE_get_default_RSA, _EC, _RAND), which loads the host's
  * configuration file first and prefers the host's engine to what was fetched. That engine may well
  * be the one that called us. What has no such door: a provider's digests and ciphers, called as
- * provider-digest(7) and provider-cipher(7) describe them, and BIGNUM and EC_POINT arithmetic.
+ * provider-digest(7) and provider-cipher(7) describe them, the low-level SHA1_… and SHA2's (sha.c),
+ * and BIGNUM and EC_POINT arithmetic.
  * The provider's other functions have it: key generation, RSA's and EC's blinding and
  * BN_check_prime draw from RAND, Ed25519 hashes with EVP_DigestInit_ex. So these are written here.
  */
@@ -21,7 +22,8 @@
 #include "private.h"
 #include "soft.h"
 
-/* provider-digest(7) and provider-cipher(7): the part of their interface that is used. */
+/* provider-digest(7) and provider-cipher(7): the part of their interface that is used. sha.c has
+ * the former, too. */
 struct digest_functions {
     OSSL_FUNC_digest_newctx_fn *newctx;
     OSSL_FUNC_digest_dupctx_fn *dupctx;
@@ -118,6 +120,15 @@ struct hmac {
 CK_RV hmac_start(enum hash h, struct bytes key, struct hmac *ret);
 CK_RV hmac_run(const struct hmac *hmac, const struct bytes *parts, size_t n_parts, uint8_t *ret);
 void hmac_free(struct hmac *hmac);
+
+/* ---- sha.c ---- */
+
+/* SHA-1 and SHA-2; empty for the others. */
+extern const struct digest_functions sha_functions[HASH_COUNT];
+/* As soft_digest_save and _load; state is one of those functions', for loading a fresh one, which a
+ * failure spoils. */
+CK_RV sha_save(enum hash h, void *state, struct buf *ret);
+CK_RV sha_load(enum hash h, struct bytes saved, void *state);
 
 /* ---- curve.c ---- */
 

@@ -47,7 +47,11 @@ CK_RV soft_digest_update(struct soft_digest *d, struct bytes data);
 CK_RV soft_digest_final(struct soft_digest *d, uint8_t *ret); /* d can then only be freed */
 CK_RV soft_digest_copy(const struct soft_digest *d, struct soft_digest **ret);
 void soft_digest_free(struct soft_digest **d);
+/* Appends the state of a digest under way, in a form of our own that any process can read.
+ * CKR_STATE_UNSAVEABLE: SHA-3, whose state OpenSSL does not show. Who digests secrets has a secret
+ * in the state. */
 CK_RV soft_digest_save(const struct soft_digest *d, struct buf *ret);
+/* CKR_SAVED_STATE_INVALID: not such a state of a digest with h. */
 CK_RV soft_digest_load(enum hash h, struct bytes saved, struct soft_digest **ret);
 
 CK_RV soft_hmac(enum hash h, struct bytes key, const struct bytes *parts, size_t n_parts,

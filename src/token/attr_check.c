@@ -4,9 +4,9 @@
 #include <base/log.h>
 #include <base/names.h>
 
-/* The one interpreter of the rules: templates of new objects, of changes and of copies. An
- * attribute is looked at in the template's order; of each first whether the object has it, then
- * whether it may be said, then its value; what is missing and what does not go together, last. */
+/* The one interpreter of the rules: templates of new objects, of changes and of copies. Attributes
+ * are looked at in the template's order: whether the object has such a one, whether its value is
+ * one and whether it may be said. What is missing and what does not go together come last. */
 
 CK_RV attr_refuse(CK_RV rv, CK_ATTRIBUTE_TYPE type, const char *why)
 {

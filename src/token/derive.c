@@ -269,18 +269,20 @@ static CK_RV add_write_key(struct session *s, struct derivation *d, const CK_ATT
 static CK_RV tell_material(struct derivation *d, const struct secret *block)
 {
     const struct mech_derivation *p = &d->params.derivation;
-    CK_SSL3_KEY_MAT_OUT *out = p->material;
-    CK_OBJECT_HANDLE *where[] = {&out->hClientMacSecret, &out->hServerMacSecret, &out->hClientKey,
-                                 &out->hServerKey};
+    CK_SSL3_KEY_MAT_OUT out;
+    memcpy(&out, p->material, sizeof(out)); /* it may lie at any address */
+    CK_OBJECT_HANDLE *where[] = {&out.hClientMacSecret, &out.hServerMacSecret, &out.hClientKey,
+                                 &out.hServerKey};
     size_t skip = p->mac_bits ? 0 : 2;
     for (size_t i = 0; i < 4; i++)
         *where[i] = CK_INVALID_HANDLE;
     for (size_t i = 0; i < d->n; i++)
         *where[skip + i] = d->made[i]->handle;
     if (p->iv_n) {
-        memcpy(out->pIVClient, block->p + block->n - 2 * p->iv_n, p->iv_n);
-        memcpy(out->pIVServer, block->p + block->n - p->iv_n, p->iv_n);
+        memcpy(out.pIVClient, block->p + block->n - 2 * p->iv_n, p->iv_n);
+        memcpy(out.pIVServer, block->p + block->n - p->iv_n, p->iv_n);
     }
+    memcpy(p->material, &out, sizeof(out));
     return CKR_OK;
 }
 

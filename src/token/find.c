@@ -158,7 +158,7 @@ static CK_RV find_builtin(struct session *s, const CK_ATTRIBUTE *template, CK_UL
         return CKR_OK;
     for (size_t i = 0;; i++) {
         CLEANUP(object_unref) struct object *o = NULL;
-        CK_RV rv = builtin_get(s->token, i, &o);
+        CK_RV rv = builtin_get(i, &o);
         if (rv == CKR_OBJECT_HANDLE_INVALID)
             return CKR_OK;
         TRY(rv);

@@ -226,7 +226,7 @@ bool builtin_class(CK_OBJECT_CLASS cls);
 bool builtin_handle(CK_OBJECT_HANDLE handle);
 size_t builtin_index(CK_OBJECT_HANDLE handle);
 /* Unref when done. CKR_OBJECT_HANDLE_INVALID: there are not that many. */
-CK_RV builtin_get(struct token *t, size_t index, struct object **ret);
+CK_RV builtin_get(size_t index, struct object **ret);
 
 /* ---- keys: hold.c (token.state held for reading) ----------------------------------------------
  */

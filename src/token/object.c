@@ -314,7 +314,7 @@ CK_RV object_get(struct session *s, CK_OBJECT_HANDLE handle, struct object **ret
     if (handle == CK_INVALID_HANDLE)
         return CKR_OBJECT_HANDLE_INVALID;
     if (builtin_handle(handle))
-        return builtin_get(s->token, builtin_index(handle), ret);
+        return builtin_get(builtin_index(handle), ret);
     if (handle % 2)
         o = get_session_object(s->token, handle);
     else

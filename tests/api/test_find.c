@@ -101,7 +101,7 @@ static void before_login_public_only(void **state)
 static void unknown_classes(void **state)
 {
     (void)state;
-    static const CK_OBJECT_CLASS classes[] = {CKO_PROFILE, CKO_HW_FEATURE, CKO_MECHANISM,
+    static const CK_OBJECT_CLASS classes[] = {CKO_HW_FEATURE, CKO_VALIDATION,
                                               CKO_VENDOR_DEFINED | 0x4E534353,
                                               CKO_VENDOR_DEFINED | 0x58444701};
     for (size_t i = 0; i < COUNT(classes); i++) {

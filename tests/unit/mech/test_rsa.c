@@ -128,9 +128,10 @@ static void test_pkcs1_of_every_length(void **state)
 static void test_pkcs1_with_hash(void **state)
 {
     (void)state;
-    static const CK_MECHANISM_TYPE types[] = {CKM_SHA1_RSA_PKCS, CKM_SHA224_RSA_PKCS,
-                                              CKM_SHA256_RSA_PKCS, CKM_SHA384_RSA_PKCS,
-                                              CKM_SHA512_RSA_PKCS};
+    static const CK_MECHANISM_TYPE types[] = {
+        CKM_SHA1_RSA_PKCS,     CKM_SHA224_RSA_PKCS,   CKM_SHA256_RSA_PKCS,
+        CKM_SHA384_RSA_PKCS,   CKM_SHA512_RSA_PKCS,   CKM_SHA3_224_RSA_PKCS,
+        CKM_SHA3_256_RSA_PKCS, CKM_SHA3_384_RSA_PKCS, CKM_SHA3_512_RSA_PKCS};
     uint8_t digest[HASH_MAX], signature[256];
     fill(digest, sizeof(digest), 6);
     for (size_t i = 0; i < COUNT(types); i++) {
@@ -207,9 +208,10 @@ static void test_pss_with_every_hash_and_mgf(void **state)
 static void test_pss_with_hash(void **state)
 {
     (void)state;
-    static const CK_MECHANISM_TYPE types[] = {CKM_SHA1_RSA_PKCS_PSS, CKM_SHA224_RSA_PKCS_PSS,
-                                              CKM_SHA256_RSA_PKCS_PSS, CKM_SHA384_RSA_PKCS_PSS,
-                                              CKM_SHA512_RSA_PKCS_PSS};
+    static const CK_MECHANISM_TYPE types[] = {
+        CKM_SHA1_RSA_PKCS_PSS,     CKM_SHA224_RSA_PKCS_PSS,   CKM_SHA256_RSA_PKCS_PSS,
+        CKM_SHA384_RSA_PKCS_PSS,   CKM_SHA512_RSA_PKCS_PSS,   CKM_SHA3_224_RSA_PKCS_PSS,
+        CKM_SHA3_256_RSA_PKCS_PSS, CKM_SHA3_384_RSA_PKCS_PSS, CKM_SHA3_512_RSA_PKCS_PSS};
     for (size_t i = 0; i < COUNT(types); i++) {
         enum hash own = row(types[i])->hash;
         pss(types[i], &big, own, own, hash_size(own));

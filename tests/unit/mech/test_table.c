@@ -50,15 +50,18 @@ static void test_flags_match_functions(void **state)
         assert_int_equal(!!(m->flags & CKF_SIGN_RECOVER), m->sign && m->recover);
         assert_int_equal(!!(m->flags & CKF_VERIFY_RECOVER), m->recover != NULL);
         assert_int_equal(!!(m->flags & CKF_DERIVE), m->derive != NULL);
-        assert_int_equal(!!(m->flags & CKF_GENERATE_KEY_PAIR), m->generate_pair != NULL);
-        if (m->generate)
-            assert_int_not_equal(m->flags & CKF_GENERATE, 0);
+        assert_int_equal(!!(m->flags & CKF_GENERATE_KEY_PAIR), m->generate_soft != NULL);
+        assert_true(!m->generate_pair || m->flags & CKF_GENERATE_KEY_PAIR);
+        assert_int_equal(!!(m->flags & CKF_ENCAPSULATE), m->encapsulate != NULL);
+        assert_int_equal(!!(m->flags & CKF_DECAPSULATE), m->encapsulate != NULL);
+        assert_true(m->flags & CKF_GENERATE || !m->generate); /* without: a random key */
         assert_non_null(m->params);
         /* what has no function here is nobody's, but for keys that are simply random */
         const CK_FLAGS known = CKF_HW | CKF_SIGN | CKF_VERIFY | CKF_SIGN_RECOVER |
                                CKF_VERIFY_RECOVER | CKF_ENCRYPT | CKF_DECRYPT | CKF_WRAP |
                                CKF_UNWRAP | CKF_MESSAGE_ENCRYPT | CKF_MESSAGE_DECRYPT | CKF_DERIVE |
-                               CKF_GENERATE | CKF_GENERATE_KEY_PAIR | CKF_DIGEST | EC_FLAGS;
+                               CKF_GENERATE | CKF_GENERATE_KEY_PAIR | CKF_DIGEST | CKF_ENCAPSULATE |
+                               CKF_DECAPSULATE | CKF_MESSAGE_SIGN | CKF_MESSAGE_VERIFY | EC_FLAGS;
         assert_int_equal(m->flags & ~known, 0);
         assert_int_not_equal(m->flags & known & ~(CKF_HW | EC_FLAGS), 0);
     }
@@ -69,12 +72,6 @@ static bool is_hmac(const struct mech *m)
     return m->key_type == MECH_HMAC_KEY;
 }
 
-static bool is_secret(const struct mech *m)
-{
-    return m->key_type == CKK_AES || m->key_type == CKK_GENERIC_SECRET || is_hmac(m) ||
-           mech_hmac_hash(m->key_type) != HASH_NONE;
-}
-
 static void test_key_types(void **state)
 {
     (void)state;
@@ -82,18 +79,45 @@ static void test_key_types(void **state)
         const struct mech *m = &rows[i];
         bool digest = m->flags & CKF_DIGEST;
         bool ec = m->flags & EC_FLAGS;
-        assert_int_equal(digest, m->key_type == CK_UNAVAILABLE_INFORMATION);
-        assert_int_equal(ec, m->key_type == CKK_EC);
-        assert_true(digest || ec || m->key_type == CKK_RSA || is_secret(m));
-        /* the TPM does the private half of what has a key pair, none of a digest */
-        if (!is_secret(m))
-            assert_int_equal(digest, !(m->flags & CKF_HW));
+        bool from_nothing = digest || m->generate;
+        assert_int_equal(from_nothing, m->key_type == CK_UNAVAILABLE_INFORMATION);
+        assert_int_equal(ec, m->key_type == CKK_EC || m->key_type == CKK_EC_EDWARDS ||
+                                 m->key_type == CKK_EC_MONTGOMERY);
+        assert_true(from_nothing || ec || m->key_type == CKK_RSA || mech_symmetric(m));
+        /* the TPM does the private half of a key pair's work where it has such keys, none of a
+         * digest's or of what comes of nothing */
+        if (from_nothing)
+            assert_int_equal(m->flags & CKF_HW, 0);
+        if (m->key_type == CKK_RSA || m->key_type == CKK_EC)
+            assert_int_not_equal(m->flags & CKF_HW, 0);
         if (digest)
             assert_int_not_equal(m->hash, HASH_NONE);
         if (m->hash != HASH_NONE) /* a hash first: nothing that has to come back */
             assert_int_equal(m->flags & (CKF_ENCRYPT | CKF_DECRYPT | CKF_DERIVE), 0);
         assert_int_equal(is_hmac(m), m->mac_hash != HASH_NONE);
     }
+}
+
+/* What stands for several key types is those, and no others. */
+static void test_types_of_base_keys(void **state)
+{
+    (void)state;
+    static const CK_KEY_TYPE types[] = {
+        CKK_AES, CKK_GENERIC_SECRET, CKK_HKDF, CKK_SHA_1_HMAC, CKK_SHA3_512_HMAC, CKK_RSA, CKK_EC,
+        CKK_DES3};
+    static const struct {
+        CK_MECHANISM_TYPE mechanism;
+        bool takes[COUNT(types)];
+    } cases[] = {
+        {CKM_SP800_108_COUNTER_KDF, {true, true, true, true, true}},
+        {CKM_HKDF_DERIVE, {false, true, true}},
+        {CKM_HKDF_KEY_GEN, {false, false, true}},
+        {CKM_TLS12_KDF, {false, true}},
+        {CKM_PKCS5_PBKD2, {false}},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++)
+        for (size_t k = 0; k < COUNT(types); k++)
+            assert_int_equal(mech_takes_key(row(cases[i].mechanism), types[k]), cases[i].takes[k]);
 }
 
 static void test_no_row_twice(void **state)
@@ -124,8 +148,10 @@ static void test_every_row_is_in_a_test(void **state)
         const CK_MECHANISM_TYPE *types;
         size_t n;
     } lists[] = {
-        {LIST(rsa_covered)},  {LIST(ec_covered)},  {LIST(digest_covered)},  {LIST(aes_covered)},
-        {LIST(aead_covered)}, {LIST(mac_covered)}, {LIST(key_gen_covered)},
+        {LIST(rsa_covered)},     {LIST(ec_covered)},   {LIST(digest_covered)},
+        {LIST(aes_covered)},     {LIST(aead_covered)}, {LIST(mac_covered)},
+        {LIST(key_gen_covered)}, {LIST(kdf_covered)},  {LIST(sp800_108_covered)},
+        {LIST(combine_covered)}, {LIST(tls_covered)},  {LIST(eddsa_covered)}, {LIST(keywrap_covered)},
     };
     size_t in_lists = 0;
     for (size_t k = 0; k < COUNT(lists); k++)
@@ -216,6 +242,10 @@ static void test_combined_hashes(void **state)
         {HASH_SHA256, CKM_SHA256_RSA_PKCS, CKM_SHA256_RSA_PKCS_PSS, CKM_ECDSA_SHA256},
         {HASH_SHA384, CKM_SHA384_RSA_PKCS, CKM_SHA384_RSA_PKCS_PSS, CKM_ECDSA_SHA384},
         {HASH_SHA512, CKM_SHA512_RSA_PKCS, CKM_SHA512_RSA_PKCS_PSS, CKM_ECDSA_SHA512},
+        {HASH_SHA3_224, CKM_SHA3_224_RSA_PKCS, CKM_SHA3_224_RSA_PKCS_PSS, CKM_ECDSA_SHA3_224},
+        {HASH_SHA3_256, CKM_SHA3_256_RSA_PKCS, CKM_SHA3_256_RSA_PKCS_PSS, CKM_ECDSA_SHA3_256},
+        {HASH_SHA3_384, CKM_SHA3_384_RSA_PKCS, CKM_SHA3_384_RSA_PKCS_PSS, CKM_ECDSA_SHA3_384},
+        {HASH_SHA3_512, CKM_SHA3_512_RSA_PKCS, CKM_SHA3_512_RSA_PKCS_PSS, CKM_ECDSA_SHA3_512},
     };
     for (size_t i = 0; i < COUNT(names); i++) {
         assert_int_equal(row(names[i].pkcs1)->hash, names[i].hash);
@@ -241,59 +271,43 @@ static void test_parameterless_mechanisms(void **state)
 
 /* ---- sizes --------------------------------------------------------------------------------- */
 
-static void test_info_of_a_small_tpm(void **state)
+/* Sizes are those of all keys, whoever holds them; CKF_HW is told of what the TPM has. */
+static void test_info(void **state)
 {
     (void)state;
-    const struct tpm_caps caps = {.rsa_sizes = 1u << 1, .curves = 1u << CURVE_P256};
+    const struct tpm_caps all = {.rsa_sizes = 2, .curves = 1u << CURVE_P256, .aes_sizes = 1};
     const struct tpm_caps nothing = {0};
+    static const struct {
+        CK_MECHANISM_TYPE type;
+        CK_ULONG low, high;
+        bool hardware;
+    } expected[] = {
+        {CKM_RSA_PKCS_KEY_PAIR_GEN, 1024, 4096, true},
+        {CKM_RSA_PKCS, 1024, 8192, true},
+        {CKM_ECDSA, 224, 521, true},
+        {CKM_ECDH1_DERIVE, 224, 521, true},
+        {CKM_EDDSA, 255, 255, false},
+        {CKM_AES_GCM, 16, 32, true},
+        {CKM_AES_KEY_GEN, 16, 32, true},
+        {CKM_SHA256_HMAC, 1, MECH_SECRET_MAX, true},
+        {CKM_GENERIC_SECRET_KEY_GEN, 8, 8 * MECH_SECRET_MAX, true},
+        {CKM_CONCATENATE_BASE_AND_DATA, 1, MECH_SECRET_MAX, false},
+        {CKM_SHA256, 0, 0, false},
+    };
     CK_MECHANISM_INFO info;
-    for (size_t i = 0; i < n_rows; i++) {
-        mech_info(&rows[i], &caps, &info);
-        CK_ULONG size = rows[i].key_type == CKK_RSA ? 2048 : rows[i].key_type == CKK_EC ? 256 : 0;
-        bool bits = rows[i].key_type == CKK_GENERIC_SECRET, aes = rows[i].key_type == CKK_AES;
-        CK_ULONG unit = bits ? 8 : 1;
-        assert_int_equal(info.ulMinKeySize, !is_secret(&rows[i]) ? size : aes ? 16 : unit);
-        assert_int_equal(info.ulMaxKeySize, !is_secret(&rows[i]) ? size
-                                            : aes                ? 32
-                                                                 : unit * MECH_SECRET_MAX);
-        assert_int_equal(info.flags, rows[i].flags);
-        assert_true(mech_available(&rows[i], &caps));
-        assert_int_equal(mech_available(&rows[i], &nothing),
-                         (rows[i].flags & CKF_DIGEST) || is_secret(&rows[i]));
+    for (size_t i = 0; i < COUNT(expected); i++) {
+        mech_info(row(expected[i].type), &all, &info);
+        assert_int_equal(info.ulMinKeySize, expected[i].low);
+        assert_int_equal(info.ulMaxKeySize, expected[i].high);
+        assert_int_equal(!!(info.flags & CKF_HW), expected[i].hardware);
+        assert_int_equal(info.flags, row(expected[i].type)->flags);
     }
-}
-
-/* The sizes that are told are those that the TPM makes, and no others. */
-static void test_sizes_are_true(void **state)
-{
-    (void)state;
-    struct tpm_caps caps;
-    CK_MECHANISM_INFO info;
-    assert_ok(tpm_get_caps(fx.tpm, &caps));
-    mech_info(row(CKM_RSA_PKCS_KEY_PAIR_GEN), &caps, &info);
-    struct mech_pair_wanted wanted = {.parent = srk(), .auth = BYTES_STR("0123456789abcdef")};
-    for (unsigned bits = 1024; bits <= 4096; bits += 1024) {
-        struct tpm_key_made made = {0};
-        wanted.modulus_bits = bits;
-        bool told = bits >= info.ulMinKeySize && bits <= info.ulMaxKeySize;
-        CK_RV rv = rsa_generate_pair(fx.tpm, &wanted, &made);
-        assert_int_equal(rv == CKR_OK, told);
-        if (told)
-            assert_int_equal(made.modulus.n * 8, bits);
-        tpm_key_made_free(&made);
-    }
-    mech_info(row(CKM_EC_KEY_PAIR_GEN), &caps, &info);
-    for (int c = CURVE_P224; c < CURVE_COUNT; c++) {
-        struct tpm_key_made made = {0};
-        wanted.curve = (enum curve)c;
-        bool told = caps.curves & 1u << c;
-        assert_int_equal(ec_generate_pair(fx.tpm, &wanted, &made) == CKR_OK, told);
-        if (told) {
-            assert_in_range(curve_bits((enum curve)c), info.ulMinKeySize, info.ulMaxKeySize);
-            assert_int_equal(made.point.n, 1 + 2 * curve_field_size((enum curve)c));
-        }
-        tpm_key_made_free(&made);
-    }
+    mech_info(row(CKM_RSA_PKCS), &nothing, &info);
+    assert_int_equal(info.flags, row(CKM_RSA_PKCS)->flags & ~(CK_FLAGS)CKF_HW);
+    mech_info(row(CKM_ECDSA), &nothing, &info);
+    assert_int_equal(info.flags & CKF_HW, 0);
+    mech_info(row(CKM_AES_CTR), &nothing, &info);
+    assert_int_equal(info.flags & CKF_HW, 0);
 }
 
 static void test_output_sizes(void **state)
@@ -316,6 +330,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_flags_match_functions),
         cmocka_unit_test(test_key_types),
+        cmocka_unit_test(test_types_of_base_keys),
         cmocka_unit_test(test_no_row_twice),
         cmocka_unit_test(test_every_row_is_in_a_test),
         cmocka_unit_test(test_key_generations),
@@ -323,7 +338,7 @@ int main(void)
         cmocka_unit_test(test_hash_of_what_is_no_digest),
         cmocka_unit_test(test_combined_hashes),
         cmocka_unit_test(test_parameterless_mechanisms),
-        cmocka_unit_test(test_info_of_a_small_tpm),
+        cmocka_unit_test(test_info),
         TPM_TEST(test_sizes_are_true),
         cmocka_unit_test(test_output_sizes),
     };

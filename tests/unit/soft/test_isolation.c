@@ -24,14 +24,20 @@ static void use_digests(void)
     uint8_t out[255 * HASH_MAX];
     struct bytes part = BYTES("part", 4);
     for (enum hash h = HASH_SHA1; h < HASH_COUNT; h++) {
-        struct soft_digest *d = NULL, *copy = NULL;
+        struct soft_digest *d = NULL, *copy = NULL, *loaded = NULL;
+        CLEANUP(buf_free) struct buf saved = {0};
         assert_ok(soft_hash(h, &part, 1, out));
         assert_ok(soft_digest_new(h, &d));
         assert_ok(soft_digest_update(d, part));
         assert_ok(soft_digest_copy(d, &copy));
+        assert_int_equal(soft_digest_save(d, &saved),
+                         h < HASH_SHA3_224 ? CKR_OK : CKR_STATE_UNSAVEABLE);
+        assert_int_equal(soft_digest_load(h, buf_bytes(&saved), &loaded),
+                         h < HASH_SHA3_224 ? CKR_OK : CKR_SAVED_STATE_INVALID);
         assert_ok(soft_digest_final(d, out));
         soft_digest_free(&d);
         soft_digest_free(&copy);
+        soft_digest_free(&loaded);
         assert_ok(soft_hmac(h, part, &part, 1, out));
         assert_ok(soft_hkdf(h, part, part, part, out, 100));
         assert_ok(soft_pbkdf2(h, part, part, 3, out, 100));

@@ -1,5 +1,5 @@
-/* No private number is left in memory that OpenSSL frees: its allocator is this test's, and every
- * block is searched when it is given back. */
+/* No private number and nothing that was digested is left in memory that OpenSSL frees: its
+ * allocator is this test's, and every block is searched when it is given back. */
 #include "private_test.h"
 
 #include <malloc.h>
@@ -105,6 +105,55 @@ static void curves(void **state)
     }
 }
 
+/* The first chaining words of a saved state (src/soft/sha.c), as a context has them. */
+static void look_for_words(enum hash h, struct bytes saved)
+{
+    uint32_t narrow;
+    uint64_t wide;
+    struct bytes head;
+    uint8_t *p = patterns[n_patterns++];
+    bool is_narrow = h < HASH_SHA384;
+    assert_true(n_patterns <= PATTERNS && bytes_take(&saved, is_narrow ? 12 : 20, &head));
+    for (size_t i = 0; i < PATTERN; i += is_narrow ? 4 : 8) {
+        assert_true(is_narrow ? bytes_take_u32(&saved, &narrow) : bytes_take_u64(&saved, &wide));
+        memcpy(p + i, is_narrow ? (void *)&narrow : &wide, is_narrow ? 4 : 8);
+    }
+}
+
+static void digests(void **state)
+{
+    (void)state;
+    uint8_t data[200], out[HASH_MAX];
+    fill(data, sizeof(data), 4);
+    for (enum hash h = HASH_SHA1; h < HASH_COUNT; h++) {
+        size_t block = hash_block_size(h);
+        struct bytes waiting = BYTES(data + block, 40);
+        CLEANUP(soft_digest_free) struct soft_digest *d = NULL;
+        CLEANUP(soft_digest_free) struct soft_digest *copy = NULL;
+        CLEANUP(soft_digest_free) struct soft_digest *loaded = NULL;
+        CLEANUP(buf_free) struct buf saved = {0};
+        n_patterns = found = blocks = 0;
+        look_for(waiting);
+        assert_ok(soft_digest_new(h, &d));
+        assert_ok(soft_digest_update(d, BYTES(data, block)));
+        assert_ok(soft_digest_update(d, waiting));
+        assert_ok(soft_digest_copy(d, &copy));
+        if (h < HASH_SHA3_224) {
+            assert_ok(soft_digest_save(d, &saved));
+            look_for_words(h, buf_bytes(&saved));
+            assert_ok(soft_digest_load(h, buf_bytes(&saved), &loaded));
+            struct soft_digest *bad = NULL; /* has the words when the end is missed */
+            assert_int_not_equal(soft_digest_load(h, BYTES(saved.p, saved.n - 1), &bad), CKR_OK);
+        }
+        soft_digest_free(&copy);
+        soft_digest_free(&loaded);
+        assert_ok(soft_digest_final(d, out));
+        soft_digest_free(&d);
+        assert_true(blocks >= 2);
+        assert_int_equal(found, 0);
+    }
+}
+
 static void the_search_finds(void **state)
 {
     (void)state;
@@ -122,6 +171,7 @@ static void the_search_finds(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(rsa), cmocka_unit_test(curves),
+                                       cmocka_unit_test(digests),
                                        cmocka_unit_test(the_search_finds)};
     if (!CRYPTO_set_mem_functions(take, resize, give_back))
         return 1;

@@ -251,7 +251,7 @@ static const struct hostile {
     {"DELETE FROM token; DROP TABLE token; CREATE VIEW token AS SELECT 1 AS id", SLOTS},
     {LOOSEN("object") "UPDATE object SET uid = zeroblob(15)", OBJECT},
     {LOOSEN("object") "UPDATE object SET private = 2", OBJECT},
-    {LOOSEN("object") "UPDATE object SET auth = 4", OBJECT},
+    {LOOSEN("object") "UPDATE object SET auth = 5", OBJECT},
     {LOOSEN("object") "UPDATE object SET auth = -1", OBJECT},
     {LOOSEN("object") "UPDATE object SET parent = 'x'", OBJECT},
     {LOOSEN("object") "UPDATE object SET cka_id = 'text'", OBJECT},
