@@ -54,14 +54,26 @@ static CK_RV run_cmac(const void *key, const struct bytes *parts, size_t n_parts
     return mac_cmac.final(&call, &s, ret);
 }
 
+/* What goes in may be key material itself: the output before it. */
+static CK_RV join(const struct bytes *parts, size_t n_parts, struct secret *ret)
+{
+    size_t n = 0, at = 0;
+    for (size_t i = 0; i < n_parts; i++)
+        n += parts[i].n;
+    TRY(secret_new(ret, n));
+    for (size_t i = 0; i < n_parts; at += parts[i++].n)
+        if (parts[i].n)
+            memcpy(ret->p + at, parts[i].p, parts[i].n);
+    return CKR_OK;
+}
+
 static CK_RV run_tpm_hmac(const void *key, const struct bytes *parts, size_t n_parts, uint8_t *ret)
 {
     const struct mech_call *call = key;
-    CLEANUP(buf_free) struct buf message = {0};
-    for (size_t i = 0; i < n_parts; i++)
-        TRY(buf_bytes_append(&message, parts[i]));
+    CLEANUP(secret_free) struct secret message = {0};
+    TRY(join(parts, n_parts, &message));
     return tpm_hmac(call->tpm, call->key->tpm_key, call->params->derivation.prf,
-                    buf_bytes(&message), ret);
+                    secret_bytes(&message), ret);
 }
 
 static bool tpm_has(enum hash h)
