@@ -81,7 +81,15 @@ static bool tpm_has(enum hash h)
     return h == HASH_SHA1 || h == HASH_SHA256 || h == HASH_SHA384 || h == HASH_SHA512;
 }
 
-/* A key in the TPM is one for HMAC or one of AES. */
+/* Can the TPM do HMAC with that hash and its key? One of AES is none for HMAC. One of an HMAC's own
+ * type may have been hashed, with that hash, on its way in (RFC 2104), and is then good for no
+ * other. */
+static bool tpm_can(const struct mech_key *key, enum hash h)
+{
+    enum hash own = mech_hmac_hash(key->type);
+    return tpm_has(h) && key->type != CKK_AES && (own == HASH_NONE || own == h);
+}
+
 CK_RV derive_prf(const struct mech_call *call, struct soft_prf *ret)
 {
     const struct mech_key *key = call->key;
@@ -94,7 +102,7 @@ CK_RV derive_prf(const struct mech_call *call, struct soft_prf *ret)
     }
     if (!key->tpm_key)
         return soft_prf_hmac(h, key->value, ret);
-    if (key->type == CKK_AES || !tpm_has(h))
+    if (!tpm_can(key, h))
         return error_log(CKR_KEY_FUNCTION_NOT_PERMITTED, "no TPM computes that HMAC with this key");
     *ret = (struct soft_prf){hash_size(h), run_tpm_hmac, call, NULL};
     return CKR_OK;
