@@ -58,6 +58,16 @@ holds cmp out rsa.pub
 succeeds lk sign rsa2 plain --pin-file pin -o sig
 holds openssl dgst -sha256 -verify rsa.pub -signature sig plain >verdict
 
+# all or nothing: where the public half is refused, the private one does not stay
+(
+    export REFUSING_MODULE=${MODULE:-$LATCHKEY_BUILD/latchkey-pkcs11.so} REFUSING_CALL=1
+    MODULE=$LATCHKEY_BUILD/tests/refusing-module.so
+    exits 6 lk key unwrap wrapped --with kek --type rsa --label half --pin-file pin
+    complains "public key 'half'"
+    exits 3 lk key show half --login --pin-file pin
+    exit "$FAILURES"
+) || FAILURES=$((FAILURES + 1))
+
 # under RSA
 succeeds lk key generate --type rsa --label transport --usage wrap --pin-file pin
 there_and_back transport --mechanism rsa-pkcs
