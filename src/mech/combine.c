@@ -1,7 +1,5 @@
 #include "families.h"
 
-#include <string.h>
-
 /* 3.1, 6.43: keys made of another key's bytes. */
 
 /* ---- parameters ---------------------------------------------------------------------------- */
@@ -11,8 +9,8 @@ CK_RV combine_params_key(const struct mech *m, const CK_MECHANISM *in, const str
 {
     (void)m;
     (void)key;
-    CK_OBJECT_HANDLE other;
-    if (!params_copy(in, &other, sizeof(other)) || other == CK_INVALID_HANDLE)
+    READ_PARAM(CK_OBJECT_HANDLE, other, in);
+    if (other == CK_INVALID_HANDLE)
         return CKR_MECHANISM_PARAM_INVALID;
     ret->derivation.other = other;
     return CKR_OK;
@@ -23,9 +21,7 @@ CK_RV combine_params_data(const struct mech *m, const CK_MECHANISM *in, const st
 {
     (void)m;
     (void)key;
-    CK_KEY_DERIVATION_STRING_DATA p;
-    if (!params_copy(in, &p, sizeof(p)))
-        return CKR_MECHANISM_PARAM_INVALID;
+    READ_PARAM(CK_KEY_DERIVATION_STRING_DATA, p, in);
     return params_append(p.string_data, p.string_data_len, &ret->derivation.data);
 }
 
@@ -34,8 +30,8 @@ CK_RV combine_params_offset(const struct mech *m, const CK_MECHANISM *in,
 {
     (void)m;
     (void)key;
-    CK_EXTRACT_PARAMS first_bit;
-    if (!params_copy(in, &first_bit, sizeof(first_bit)) || first_bit >= 8 * DERIVED_MAX)
+    READ_PARAM(CK_EXTRACT_PARAMS, first_bit, in);
+    if (first_bit >= 8 * MECH_SECRET_MAX)
         return CKR_MECHANISM_PARAM_INVALID;
     ret->derivation.offset = first_bit;
     return CKR_OK;

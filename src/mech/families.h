@@ -58,6 +58,7 @@ CK_RV eddsa_params(const struct mech *m, const CK_MECHANISM *in, const struct me
                    struct mech_params *ret);
 CK_RV eddsa_sign(const struct mech_call *call, struct bytes in, uint8_t *ret);
 CK_RV eddsa_verify(const struct mech_call *call, struct bytes in, struct bytes signature);
+
 /* aes.c */
 CK_RV aes_params_iv(const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
                     struct mech_params *ret);
@@ -83,10 +84,9 @@ CK_RV mac_params_general(const struct mech *m, const CK_MECHANISM *in, const str
 CK_RV mac_params_gmac(const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
                       struct mech_params *ret);
 extern const struct mech_mac mac_cmac, mac_gmac, mac_hmac;
+
 /* derive.c: what the derivations share */
 
-/* Copies a parameter of that size, which may lie at any address. False: it is none. */
-bool params_copy(const CK_MECHANISM *in, void *ret, size_t n);
 /* Appends what a parameter points at. CKR_MECHANISM_PARAM_INVALID: no pointer, or absurdly much. */
 CK_RV params_append(const void *p, CK_ULONG n, struct buf *ret);
 /* The base key's value. CKR_KEY_FUNCTION_NOT_PERMITTED: it is in the TPM. */
@@ -94,7 +94,6 @@ CK_RV derive_value(const struct mech_call *call, struct bytes *ret);
 /* want, or natural where that is 0. CKR_TEMPLATE_INCOMPLETE: natural is 0, too;
  * CKR_KEY_SIZE_RANGE: more than most. */
 CK_RV derive_length(size_t want, size_t natural, size_t most, size_t *ret);
-enum { DERIVED_MAX = 65536 };
 
 /* params->derivation.prf under the base key, wherever that is; call must outlive it.
  * CKR_KEY_FUNCTION_NOT_PERMITTED: the TPM does not compute it; CKR_KEY_TYPE_INCONSISTENT. */
@@ -133,6 +132,7 @@ CK_RV combine_xor(const struct mech_call *call, size_t want, struct secret *ret)
 CK_RV combine_extract(const struct mech_call *call, size_t want, struct secret *ret);
 
 /* tls.c */
+enum { TLS_MASTER_SIZE = 48 };
 CK_RV tls_params_master(const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
                         struct mech_params *ret);
 CK_RV tls_params_master_dh(const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
@@ -147,6 +147,8 @@ CK_RV tls_params_key_safe(const struct mech *m, const CK_MECHANISM *in, const st
                           struct mech_params *ret);
 CK_RV tls_params_kdf(const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
                      struct mech_params *ret);
+CK_RV tls_params_mac(const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
+                     struct mech_params *ret);
 CK_RV tls_master(const struct mech_call *call, size_t want, struct secret *ret);
 CK_RV tls_master_dh(const struct mech_call *call, size_t want, struct secret *ret);
 CK_RV tls_key_and_mac(const struct mech_call *call, size_t want, struct secret *ret);
@@ -160,5 +162,6 @@ CK_RV keywrap_params_kwp(const struct mech *m, const CK_MECHANISM *in, const str
 CK_RV keywrap_params_rsa(const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
                          struct mech_params *ret);
 extern const struct mech_cipher keywrap_kw, keywrap_kwp, keywrap_pkcs7, keywrap_rsa;
+extern const struct mech_mac tls_finished;
 
 #endif

@@ -1,7 +1,5 @@
 #include "families.h"
 
-#include <string.h>
-
 /* ---- HKDF ---------------------------------------------------------------------------------- */
 
 static CK_RV read_salt(const CK_HKDF_PARAMS *p, struct mech_derivation *d)
@@ -26,9 +24,7 @@ CK_RV kdf_params_hkdf(const struct mech *m, const CK_MECHANISM *in, const struct
     (void)m;
     (void)key;
     struct mech_derivation *d = &ret->derivation;
-    CK_HKDF_PARAMS p;
-    if (!params_copy(in, &p, sizeof(p)))
-        return CKR_MECHANISM_PARAM_INVALID;
+    READ_PARAM(CK_HKDF_PARAMS, p, in);
     d->prf = mech_hash_of(p.prfHashMechanism);
     d->extract = p.bExtract;
     d->expand = p.bExpand;
@@ -112,10 +108,8 @@ CK_RV kdf_params_pbkdf2(const struct mech *m, const CK_MECHANISM *in, const stru
     (void)m;
     (void)key;
     struct mech_derivation *d = &ret->derivation;
-    CK_PKCS5_PBKD2_PARAMS2 p;
     CK_ULONG password;
-    if (!params_copy(in, &p, sizeof(p)))
-        return CKR_MECHANISM_PARAM_INVALID;
+    READ_PARAM(CK_PKCS5_PBKD2_PARAMS2, p, in);
     d->prf = pbkdf2_hash(p.prf);
     if (p.saltSource != CKZ_SALT_SPECIFIED || d->prf == HASH_NONE || p.pPrfData || p.ulPrfDataLen ||
         p.iterations == 0 || p.iterations > ROUNDS_MAX)
@@ -133,7 +127,7 @@ CK_RV kdf_pbkdf2(const struct mech_call *call, size_t want, struct secret *ret)
     const struct mech_derivation *d = &call->params->derivation;
     CLEANUP(secret_free) struct secret key = {0};
     size_t n;
-    TRY(derive_length(want, 0, DERIVED_MAX, &n));
+    TRY(derive_length(want, 0, MECH_SECRET_MAX, &n));
     TRY(secret_new(&key, n));
     TRY(soft_pbkdf2(d->prf, secret_bytes(&d->password), buf_bytes(&d->salt), d->rounds, key.p, n));
     return derive_give(&key, ret);

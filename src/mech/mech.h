@@ -60,7 +60,7 @@ struct mech_derivation {
      * go, a CK_SSL3_KEY_MAT_OUT wherever it lies (NULL: another derivation). The value is the key
      * block of RFC 5246, 6.3: MAC secrets, keys, IVs, the client's before the server's. */
     size_t mac_bits, key_bits, iv_n;
-    void *material;
+    CK_SSL3_KEY_MAT_OUT *material;
     CK_VERSION *version; /* TLS master key: where derive puts the premaster secret's version */
 };
 

@@ -1,35 +1,25 @@
 #include "families.h"
 
-#include <string.h>
-
 /* 3.1, 6.42: the three modes of SP800-108, under the base key wherever it is. */
 
 /* ---- parameters ---------- ------------------------------------------------------------------ */
 
-static const struct {
-    CK_MECHANISM_TYPE type;
-    enum hash hash;
-} prfs[] = {
-    {CKM_SHA_1_HMAC, HASH_SHA1},        {CKM_SHA224_HMAC, HASH_SHA224},
-    {CKM_SHA256_HMAC, HASH_SHA256},     {CKM_SHA384_HMAC, HASH_SHA384},
-    {CKM_SHA512_HMAC, HASH_SHA512},     {CKM_SHA3_224_HMAC, HASH_SHA3_224},
-    {CKM_SHA3_256_HMAC, HASH_SHA3_256}, {CKM_SHA3_384_HMAC, HASH_SHA3_384},
-    {CKM_SHA3_512_HMAC, HASH_SHA3_512}, {CKM_AES_CMAC, HASH_NONE},
-};
-
+/* A MAC of its natural length; the _GENERAL ones are none. */
 static CK_RV read_prf(CK_SP800_108_PRF_TYPE type, enum hash *ret)
 {
-    for (size_t i = 0; i < sizeof(prfs) / sizeof(*prfs); i++)
-        if (prfs[i].type == type) {
-            *ret = prfs[i].hash;
-            return CKR_OK;
-        }
-    return CKR_MECHANISM_PARAM_INVALID;
+    const struct mech *m = mech_find(type);
+    if (!m || m->params != params_none || (m->mac != &mac_hmac && m->mac != &mac_cmac))
+        return CKR_MECHANISM_PARAM_INVALID;
+    *ret = m->mac_hash;
+    return CKR_OK;
 }
 
 static bool field_copy(const CK_PRF_DATA_PARAM *in, void *ret, size_t n)
 {
-    return params_copy(&(CK_MECHANISM){0, in->pValue, in->ulValueLen}, ret, n);
+    if (!in->pValue || in->ulValueLen != n)
+        return false;
+    memcpy(ret, in->pValue, n);
+    return true;
 }
 
 static CK_RV read_counter(const CK_PRF_DATA_PARAM *in, struct kdf_field *ret)
@@ -145,9 +135,7 @@ static CK_RV read_extra(const CK_DERIVED_KEY *in, CK_ULONG n, struct mech_deriva
 
 static CK_RV read_kdf(const CK_MECHANISM *in, enum kdf_mode mode, struct mech_derivation *d)
 {
-    CK_SP800_108_KDF_PARAMS p;
-    if (!params_copy(in, &p, sizeof(p)))
-        return CKR_MECHANISM_PARAM_INVALID;
+    READ_PARAM(CK_SP800_108_KDF_PARAMS, p, in);
     d->mode = mode;
     TRY(read_prf(p.prfType, &d->prf));
     TRY(read_extra(p.pAdditionalDerivedKeys, p.ulAdditionalDerivedKeys, d));
@@ -176,9 +164,7 @@ CK_RV sp800_108_params_feedback(const struct mech *m, const CK_MECHANISM *in,
     (void)m;
     (void)key;
     struct mech_derivation *d = &ret->derivation;
-    CK_SP800_108_FEEDBACK_KDF_PARAMS p;
-    if (!params_copy(in, &p, sizeof(p)))
-        return CKR_MECHANISM_PARAM_INVALID;
+    READ_PARAM(CK_SP800_108_FEEDBACK_KDF_PARAMS, p, in);
     d->mode = KDF_MODE_FEEDBACK;
     TRY(read_prf(p.prfType, &d->prf));
     TRY(params_append(p.pIV, p.ulIVLen, &d->seed));
@@ -200,7 +186,7 @@ static CK_RV read_lengths(const struct mech_call *call, size_t want, size_t segm
 {
     const struct mech_derivation *d = &call->params->derivation;
     struct lengths l = {.of = {want}, .n = 1 + d->n_extra};
-    TRY(derive_length(want, 0, DERIVED_MAX, &l.of[0]));
+    TRY(derive_length(want, 0, MECH_SECRET_MAX, &l.of[0]));
     for (size_t i = 0; i < d->n_extra; i++) {
         l.of[1 + i] = call->extra_n[i];
         if (!l.of[1 + i] || l.of[1 + i] >= l.of[0])

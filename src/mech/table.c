@@ -183,8 +183,11 @@ static const struct mech table[] = {
            tls_master_dh),
     DERIVE(CKM_TLS12_KEY_AND_MAC_DERIVE, CKK_GENERIC_SECRET, tls_params_key_and_mac, tls_key_and_mac),
     DERIVE(CKM_TLS12_KEY_SAFE_DERIVE, CKK_GENERIC_SECRET, tls_params_key_safe, tls_key_and_mac),
-    DERIVE(CKM_TLS12_KDF, CKK_GENERIC_SECRET, tls_params_kdf, tls_kdf),
-    DERIVE(CKM_TLS_KDF, CKK_GENERIC_SECRET, tls_params_kdf, tls_kdf),
+    /* 3.1, 6.40.8: as sensitive as its base key, too */
+    DERIVE(CKM_TLS12_KDF, CKK_GENERIC_SECRET, tls_params_kdf, tls_kdf, .glues = true),
+    DERIVE(CKM_TLS_KDF, CKK_GENERIC_SECRET, tls_params_kdf, tls_kdf, .glues = true),
+    MAC(CKM_TLS12_MAC, CKK_GENERIC_SECRET, 0, HASH_NONE, tls_params_mac, tls_finished),
+    MAC(CKM_TLS_MAC, CKK_GENERIC_SECRET, 0, HASH_NONE, tls_params_mac, tls_finished),
 };
 /* clang-format on */
 
@@ -221,10 +224,10 @@ static const struct {
     {CKK_EC_MONTGOMERY, 255, 255},
     {CKK_AES, 16, 32},
     {MECH_HMAC_KEY, 1, MECH_SECRET_MAX},
-    {MECH_ANY_SECRET, 1, MECH_SECRET_MAX},
-    {MECH_HKDF_KEY, 1, MECH_SECRET_MAX},
     {CKK_GENERIC_SECRET, 8, 8 * MECH_SECRET_MAX}, /* bits, of all (3.1, 6.8) */
     {CKK_HKDF, 1, MECH_SECRET_MAX},
+    {MECH_HKDF_KEY, 1, MECH_SECRET_MAX},
+    {MECH_ANY_SECRET, 8, 8 * MECH_SECRET_MAX}, /* bits (6.42, 6.43) */
 };
 
 static void rsa_sizes(const struct mech *m, CK_ULONG *low, CK_ULONG *high)
@@ -253,6 +256,8 @@ void mech_info(const struct mech *m, const struct tpm_caps *caps, CK_MECHANISM_I
             low = sizes[i].low;
             high = sizes[i].high;
         }
+    if (m->derive == tls_master || m->derive == tls_master_dh) /* 3.1, 6.40.4: bytes */
+        low = high = TLS_MASTER_SIZE;
     CK_FLAGS flags = in_hardware(m, caps) ? m->flags : m->flags & ~(CK_FLAGS)CKF_HW;
     *ret = (CK_MECHANISM_INFO){.ulMinKeySize = low, .ulMaxKeySize = high, .flags = flags};
 }

@@ -1,10 +1,8 @@
 #include "families.h"
 
-#include <string.h>
-
 /* 3.1, 6.40: TLS 1.2. All is PRF(secret, label, seed) of RFC 5246, 5. */
 
-enum { MASTER = 48 };
+enum { MASTER = TLS_MASTER_SIZE, FINISHED_MIN = 12, FINISHED_DATA_MAX = 65536 };
 
 /* ---- parameters ---------------------------------------------------------------------------- */
 
@@ -39,9 +37,7 @@ CK_RV tls_params_master(const struct mech *m, const CK_MECHANISM *in, const stru
     (void)m;
     (void)key;
     struct mech_derivation *d = &ret->derivation;
-    CK_TLS12_MASTER_KEY_DERIVE_PARAMS p;
-    if (!params_copy(in, &p, sizeof(p)))
-        return CKR_MECHANISM_PARAM_INVALID;
+    READ_PARAM(CK_TLS12_MASTER_KEY_DERIVE_PARAMS, p, in);
     d->version = p.pVersion;
     TRY(set_prf(p.prfHashMechanism, d));
     TRY(buf_set(&d->data, BYTES_STR("master secret")));
@@ -55,8 +51,8 @@ CK_RV tls_params_extended(const struct mech *m, const CK_MECHANISM *in, const st
     (void)m;
     (void)key;
     struct mech_derivation *d = &ret->derivation;
-    CK_TLS12_EXTENDED_MASTER_KEY_DERIVE_PARAMS p;
-    if (!params_copy(in, &p, sizeof(p)) || p.ulSessionHashLen == 0)
+    READ_PARAM(CK_TLS12_EXTENDED_MASTER_KEY_DERIVE_PARAMS, p, in);
+    if (p.ulSessionHashLen == 0)
         return CKR_MECHANISM_PARAM_INVALID;
     d->version = p.pVersion;
     TRY(set_prf(p.prfHashMechanism, d));
@@ -116,9 +112,7 @@ CK_RV tls_params_key_and_mac(const struct mech *m, const CK_MECHANISM *in,
 {
     (void)m;
     (void)key;
-    CK_TLS12_KEY_MAT_PARAMS p;
-    if (!params_copy(in, &p, sizeof(p)))
-        return CKR_MECHANISM_PARAM_INVALID;
+    READ_PARAM(CK_TLS12_KEY_MAT_PARAMS, p, in);
     return key_material(&p, p.ulIVSizeInBits, &ret->derivation);
 }
 
@@ -128,9 +122,7 @@ CK_RV tls_params_key_safe(const struct mech *m, const CK_MECHANISM *in, const st
 {
     (void)m;
     (void)key;
-    CK_TLS12_KEY_MAT_PARAMS p;
-    if (!params_copy(in, &p, sizeof(p)))
-        return CKR_MECHANISM_PARAM_INVALID;
+    READ_PARAM(CK_TLS12_KEY_MAT_PARAMS, p, in);
     return key_material(&p, 0, &ret->derivation);
 }
 
@@ -141,8 +133,8 @@ CK_RV tls_params_kdf(const struct mech *m, const CK_MECHANISM *in, const struct 
     (void)m;
     (void)key;
     struct mech_derivation *d = &ret->derivation;
-    CK_TLS_KDF_PARAMS p;
-    if (!params_copy(in, &p, sizeof(p)) || p.ulContextDataLength > UINT16_MAX)
+    READ_PARAM(CK_TLS_KDF_PARAMS, p, in);
+    if (p.ulContextDataLength > UINT16_MAX)
         return CKR_MECHANISM_PARAM_INVALID;
     TRY(set_prf(p.prfMechanism, d));
     TRY(params_append(p.pLabel, p.ulLabelLength, &d->data));
@@ -152,12 +144,28 @@ CK_RV tls_params_kdf(const struct mech *m, const CK_MECHANISM *in, const struct 
     return params_append(p.pContextData, p.ulContextDataLength, &d->seed);
 }
 
+CK_RV tls_params_mac(const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
+                     struct mech_params *ret)
+{
+    (void)m;
+    (void)key;
+    READ_PARAM(CK_TLS_MAC_PARAMS, p, in);
+    bool by_server = p.ulServerOrClient == 1;
+    if ((!by_server && p.ulServerOrClient != 2) || p.ulMacLength < FINISHED_MIN ||
+        p.ulMacLength > HASH_MAX)
+        return CKR_MECHANISM_PARAM_INVALID;
+    ret->mac_n = p.ulMacLength;
+    TRY(set_prf(p.prfHashMechanism, &ret->derivation));
+    return buf_set(&ret->derivation.data,
+                   BYTES_STR(by_server ? "server finished" : "client finished"));
+}
+
 /* ---- derivation ---------------------------------------------------------------------------- */
 
-static CK_RV prf(const struct mech_call *call, size_t n, struct secret *ret)
+static CK_RV prf(const struct mech_call *call, struct bytes seed, size_t n, struct secret *ret)
 {
     const struct mech_derivation *d = &call->params->derivation;
-    struct bytes base, seed = buf_bytes(&d->seed);
+    struct bytes base;
     CLEANUP(secret_free) struct secret key = {0};
     TRY(derive_value(call, &base));
     TRY(secret_new(&key, n));
@@ -165,11 +173,16 @@ static CK_RV prf(const struct mech_call *call, size_t n, struct secret *ret)
     return derive_give(&key, ret);
 }
 
+static CK_RV derive(const struct mech_call *call, size_t n, struct secret *ret)
+{
+    return prf(call, buf_bytes(&call->params->derivation.seed), n, ret);
+}
+
 CK_RV tls_master_dh(const struct mech_call *call, size_t want, struct secret *ret)
 {
     if (want && want != MASTER)
         return CKR_KEY_SIZE_RANGE;
-    return prf(call, MASTER, ret);
+    return derive(call, MASTER, ret);
 }
 
 /* 6.40.4: from a premaster secret of 48 bytes, which begins with the client's version. */
@@ -192,12 +205,41 @@ CK_RV tls_key_and_mac(const struct mech_call *call, size_t want, struct secret *
     size_t n = 2 * (d->mac_bits / 8 + d->key_bits / 8 + d->iv_n);
     if (want && want != n)
         return CKR_KEY_SIZE_RANGE;
-    return prf(call, n, ret);
+    return derive(call, n, ret);
 }
 
 CK_RV tls_kdf(const struct mech_call *call, size_t want, struct secret *ret)
 {
     size_t n;
-    TRY(derive_length(want, 0, DERIVED_MAX, &n));
-    return prf(call, n, ret);
+    TRY(derive_length(want, 0, MECH_SECRET_MAX, &n));
+    return derive(call, n, ret);
 }
+
+/* ---- the MAC of the finished message (RFC 5246, 7.4.9), its data being the handshake's hash ----
+ */
+
+static CK_RV finished_start(const struct mech_call *call, struct mech_stream *s)
+{
+    struct bytes base;
+    (void)s;
+    return derive_value(call, &base);
+}
+
+static CK_RV finished_update(const struct mech_call *call, struct mech_stream *s, struct bytes in)
+{
+    (void)call;
+    if (in.n > FINISHED_DATA_MAX - s->pending.n)
+        return CKR_DATA_LEN_RANGE;
+    return buf_bytes_append(&s->pending, in);
+}
+
+static CK_RV finished_final(const struct mech_call *call, struct mech_stream *s, uint8_t *ret)
+{
+    CLEANUP(secret_free) struct secret data = {0};
+    TRY(prf(call, buf_bytes(&s->pending), call->params->mac_n, &data));
+    memcpy(ret, data.p, data.n);
+    return CKR_OK;
+}
+
+const struct mech_mac tls_finished = {
+    .start = finished_start, .update = finished_update, .final = finished_final};

@@ -133,14 +133,15 @@ CK_RV soft_digest_save(const struct soft_digest *d, struct buf *ret)
 
 CK_RV soft_digest_load(enum hash h, struct bytes saved, struct soft_digest **ret)
 {
-    CLEANUP(soft_digest_free) struct soft_digest *d = NULL;
+    KEEP_ERROR_QUEUE;
     if (h == HASH_NONE)
         return CKR_SAVED_STATE_INVALID;
-    TRY(soft_digest_new(h, &d));
-    TRY(sha_load(h, saved, d->state));
-    *ret = d;
-    d = NULL;
-    return CKR_OK;
+    void *state = state_new(h);
+    CK_RV rv = state ? sha_load(h, saved, state) : CKR_OK;
+    if (rv == CKR_OK)
+        return wrap(h, state, ret);
+    state_free(h, state);
+    return rv;
 }
 
 void soft_digest_free(struct soft_digest **d)

@@ -3,6 +3,7 @@
 #include <base/error.h>
 #include <base/log.h>
 #include <base/names.h>
+#include <base/secret.h>
 
 /* The one interpreter of the rules: templates of new objects, of changes and of copies. Attributes
  * are looked at in the template's order: whether the object has such a one, whether its value is
@@ -92,6 +93,18 @@ static CK_RV take(const struct rule *r, unsigned place, const CK_ATTRIBUTE *in, 
     return attrs_set(a, in->type, value);
 }
 
+/* What is not kept here has only the template to be compared with. */
+static CK_RV said_once(const CK_ATTRIBUTE *template, CK_ULONG last)
+{
+    for (CK_ULONG i = 0; i < last; i++)
+        if (template[i].type == template[last].type &&
+            !secret_equal(BYTES(template[i].pValue, template[i].ulValueLen),
+                          BYTES(template[last].pValue, template[last].ulValueLen)))
+            return attr_refuse(CKR_TEMPLATE_INCONSISTENT, template[i].type,
+                               "given twice with different values");
+    return CKR_OK;
+}
+
 static CK_RV take_template(enum attr_event event, unsigned place, const CK_ATTRIBUTE *template,
                            CK_ULONG n, bool so, struct attrs *a)
 {
@@ -101,6 +114,8 @@ static CK_RV take_template(enum attr_event event, unsigned place, const CK_ATTRI
             return not_here(template[i].type);
         if (r->notes & at_event[event].never)
             return attr_refuse(CKR_ATTRIBUTE_READ_ONLY, template[i].type, "the token sets it");
+        if (r->notes & N7_SENSITIVE)
+            TRY(said_once(template, i));
         TRY(take(r, place, &template[i], so, a));
     }
     return CKR_OK;

@@ -196,6 +196,7 @@ static CK_RV run(struct session *s, struct derivation *d, struct secret *ret)
                              .params = &d->params,
                              .key = &d->base_held.key,
                              .other = d->other_held.key.value,
+                             .extra_n = d->length + 1,
                              .tpm = s->token->lib->tpm};
     return token_use_rv(d->mech->derive(&call, total, ret));
 }

@@ -611,7 +611,7 @@ CK_RV op_digest_key(struct session *s, CK_OBJECT_HANDLE handle)
     CK_RV rv = key_bytes(s->token, key, &value);
     if (rv == CKR_OK)
         rv = soft_digest_update(op->digest, secret_bytes(&value));
-    op->updated = true;
+    op->updated = op->keyed = true;
     /* a key that is in the TPM has no bytes to digest */
     return rv == CKR_OK
                ? rv

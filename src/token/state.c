@@ -5,12 +5,12 @@
 
 static const char magic[] = "latchkey digest 1";
 
-static bool only_digest(const struct session *s)
+static bool saveable(const struct session *s)
 {
     for (int kind = 0; kind < OP_KINDS; kind++)
         if (kind != OP_DIGEST && s->op[kind])
             return false;
-    return s->op[OP_DIGEST] != NULL;
+    return s->op[OP_DIGEST] && !s->op[OP_DIGEST]->keyed;
 }
 
 static bool any(const struct session *s)
@@ -33,7 +33,7 @@ CK_RV op_save(struct session *s, CK_BYTE *out, CK_ULONG *out_n)
     uint8_t check[32];
     if (!any(s))
         return CKR_OPERATION_NOT_INITIALIZED;
-    if (!only_digest(s))
+    if (!saveable(s))
         return CKR_STATE_UNSAVEABLE;
     const struct op *op = s->op[OP_DIGEST];
     TRY(buf_u64(&state, op->mech->type));

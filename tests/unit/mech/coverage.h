@@ -125,6 +125,8 @@ static const CK_MECHANISM_TYPE tls_covered[] = {
     CKM_TLS12_KEY_SAFE_DERIVE,
     CKM_TLS12_KDF,
     CKM_TLS_KDF,
+    CKM_TLS12_MAC,
+    CKM_TLS_MAC,
 };
 
 /* test_eddsa.c */

@@ -506,7 +506,9 @@ static void test_parameters(void **state)
     assert_length_matters(CKM_SP800_108_FEEDBACK_KDF, &f, sizeof(f));
     f.ulIVLen = 16;
     assert_refused(row(CKM_SP800_108_FEEDBACK_KDF), NULL, &f, sizeof(f));
-    static const CK_MECHANISM_TYPE no_prfs[] = {CKM_SHA256, CKM_MD5_HMAC, CKM_DES3_CMAC, 0};
+    static const CK_MECHANISM_TYPE no_prfs[] = {
+        CKM_SHA256,           CKM_MD5_HMAC, CKM_DES3_CMAC, CKM_SHA256_HMAC_GENERAL,
+        CKM_AES_CMAC_GENERAL, CKM_AES_GMAC, CKM_RSA_PKCS,  0};
     for (size_t k = 0; k < COUNT(no_prfs); k++) {
         CK_SP800_108_KDF_PARAMS bad = kdf(no_prfs[k], fields, 1);
         refuse(CKM_SP800_108_COUNTER_KDF, &bad);

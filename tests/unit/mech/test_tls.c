@@ -241,6 +241,80 @@ static void test_sizes_of_the_key_block(void **state)
     }
 }
 
+/* ---- finished ------------------------------------------------------------------------------ */
+
+static CK_RV sign(CK_MECHANISM_TYPE type, const CK_TLS_MAC_PARAMS *p, const struct mech_key *key,
+                  struct bytes a, struct bytes b, uint8_t *ret)
+{
+    const struct mech *m = row(type);
+    struct mech_params params;
+    CLEANUP(mech_stream_free) struct mech_stream s = {0};
+    assert_taken(m, key, p, sizeof(*p), &params);
+    assert_int_equal(mech_output_size(m, &params, key), p->ulMacLength);
+    const struct mech_call call = {.mech = m, .params = &params, .key = key, .tpm = fx.tpm};
+    CK_RV rv = m->mac->start(&call, &s);
+    if (rv == CKR_OK)
+        rv = m->mac->update(&call, &s, a);
+    if (rv == CKR_OK)
+        rv = m->mac->update(&call, &s, b);
+    if (rv == CKR_OK)
+        rv = m->mac->final(&call, &s, ret);
+    mech_params_free(&params);
+    return rv;
+}
+
+/* RFC 5246, 7.4.9, by OpenSSL's PRF; the data in one part and in two. */
+static void test_finished(void **state)
+{
+    (void)state;
+    static const CK_MECHANISM_TYPE types[] = {CKM_TLS12_MAC, CKM_TLS_MAC};
+    static const char *const labels[] = {"", "server finished", "client finished"};
+    const struct mech_key key = soft_key(CKK_GENERIC_SECRET, BYTES_OF(premaster));
+    uint8_t ours[64], theirs[64];
+    for (enum hash h = HASH_SHA1; h < HASH_COUNT; h++)
+        for (CK_ULONG side = 1; side <= 2; side++)
+            for (CK_ULONG n = 12; n <= sizeof(ours); n += 13) {
+                const CK_TLS_MAC_PARAMS p = {hash_mechanism[h], n, side};
+                const struct bytes parts[] = {BYTES_STR(labels[side]), BYTES(session_hash, 32)};
+                evp_prf(h, key.value, parts, 2, theirs, n);
+                assert_ok(sign(types[n % 2], &p, &key, parts[1], NO_BYTES, ours));
+                assert_memory_equal(ours, theirs, n);
+                assert_ok(sign(types[(n + 1) % 2], &p, &key, BYTES(session_hash, 5),
+                               BYTES(session_hash + 5, 27), ours));
+                assert_memory_equal(ours, theirs, n);
+                mark_checked(types[n % 2]);
+            }
+}
+
+static void test_finished_parameters(void **state)
+{
+    (void)state;
+    const CK_TLS_MAC_PARAMS good = {CKM_SHA256, 12, 1};
+    const CK_TLS_MAC_PARAMS bad[] = {{CKM_TLS_PRF, 12, 1}, {CKM_SHA256, 11, 1},
+                                     {CKM_SHA256, 65, 1},  {CKM_SHA256, 0, 1},
+                                     {CKM_SHA256, 12, 0},  {CKM_SHA256, 12, 3}};
+    assert_length_matters(CKM_TLS_MAC, &good, sizeof(good));
+    assert_length_matters(CKM_TLS12_MAC, &good, sizeof(good));
+    for (size_t i = 0; i < COUNT(bad); i++)
+        assert_refused(row(CKM_TLS_MAC), NULL, &bad[i], sizeof(bad[i]));
+}
+
+static void test_finished_fails(void **state)
+{
+    (void)state;
+    static uint8_t much[65536];
+    uint8_t mac[12];
+    struct pair pair;
+    const CK_TLS_MAC_PARAMS p = {CKM_SHA256, 12, 1};
+    struct mech_key key = soft_key(CKK_GENERIC_SECRET, BYTES_OF(premaster));
+    assert_ok(sign(CKM_TLS_MAC, &p, &key, BYTES_OF(much), NO_BYTES, mac));
+    assert_rv(CKR_DATA_LEN_RANGE, sign(CKM_TLS_MAC, &p, &key, BYTES_OF(much), BYTES(much, 1), mac));
+    key = in_tpm(CKK_GENERIC_SECRET, BYTES_OF(premaster), &pair);
+    assert_rv(CKR_KEY_FUNCTION_NOT_PERMITTED,
+              sign(CKM_TLS_MAC, &p, &key, BYTES_OF(much), NO_BYTES, mac));
+    pair_free(&pair);
+}
+
 /* ---- what is refused ----------------------------------------------------------------------- */
 
 static void test_lengths(void **state)
@@ -416,6 +490,9 @@ int main(void)
         TPM_TEST(test_masters_of_diffie_hellman),
         TPM_TEST(test_exporter),
         TPM_TEST(test_sizes_of_the_key_block),
+        TPM_TEST(test_finished),
+        TPM_TEST(test_finished_parameters),
+        TPM_TEST(test_finished_fails),
         TPM_TEST(test_lengths),
         TPM_TEST(test_master_parameters),
         TPM_TEST(test_extended_master_parameters),
