@@ -242,6 +242,8 @@ CK_RV soft_p256_sign_with_seed(struct bytes seed48, struct bytes digest32, uint8
 CK_RV soft_octet_string(struct bytes content, struct buf *ret);
 /* The content of a DER OCTET STRING that fills der wholly; false otherwise. */
 bool soft_octet_string_parse(struct bytes der, struct bytes *ret);
+/* The DER SEQUENCE that in begins with, whole; false when it begins with none. */
+bool soft_sequence_first(struct bytes in, struct bytes *ret);
 /* The parts of an X.509 certificate that PKCS#11 makes attributes of: DER subject, issuer, serial
  * number (INTEGER), SubjectPublicKeyInfo; validity as CK_DATE. The signature is not verified.
  * CKR_ATTRIBUTE_VALUE_INVALID: der is not one certificate. */

@@ -113,9 +113,7 @@ static CK_RV may_be_wrapped(const struct wrapper *w, const struct object *key)
                              &matches));
     if (!matches)
         return CKR_KEY_HANDLE_INVALID;
-    /* a public key wraps secret keys, a cipher that pads with zeros cannot say where a DER ends */
-    bool secret_only = w->mech->secret_only || w->mech->wrap_block;
-    return secret_only && cls == CKO_PRIVATE_KEY ? CKR_KEY_NOT_WRAPPABLE : CKR_OK;
+    return w->mech->secret_only && cls == CKO_PRIVATE_KEY ? CKR_KEY_NOT_WRAPPABLE : CKR_OK;
 }
 
 static CK_RV bytes_to_wrap(struct session *s, const struct wrapper *w, const struct object *key,
@@ -237,6 +235,15 @@ static CK_RV secret_value(const struct wrapper *w, const struct object *o, struc
     return key_check_value_length(type, ret->n) == CKR_OK ? CKR_OK : CKR_WRAPPED_KEY_LEN_RANGE;
 }
 
+/* Without the zeros that a PrivateKeyInfo was filled up with. */
+static struct bytes without_padding(const struct wrapper *w, struct bytes plain)
+{
+    struct bytes info;
+    bool padded = w->mech->wrap_block && soft_sequence_first(plain, &info) &&
+                  plain.n - info.n < w->mech->wrap_block;
+    return padded ? info : plain;
+}
+
 static CK_RV settle(struct session *s, const struct wrapper *w, struct object *o,
                     struct bytes plain)
 {
@@ -246,7 +253,7 @@ static CK_RV settle(struct session *s, const struct wrapper *w, struct object *o
         TRY(secret_value(w, o, plain, &value));
         return key_from_outside(s, o, ORIGIN_UNWRAPPED, &(struct material){.value = value});
     }
-    CK_RV rv = soft_private_from_pkcs8(plain, &key);
+    CK_RV rv = soft_private_from_pkcs8(without_padding(w, plain), &key);
     TRY(rv == CKR_ATTRIBUTE_VALUE_INVALID ? CKR_WRAPPED_KEY_INVALID : rv);
     return key_from_outside(s, o, ORIGIN_UNWRAPPED, &(struct material){.private_ = key});
 }
