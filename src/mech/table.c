@@ -127,9 +127,11 @@ static const struct mech table[] = {
     AES(CKM_AES_CFB128, AES_CFB128, aes_params_iv, aes_stream),
     AES(CKM_AES_CFB8, AES_CFB8, aes_params_iv, aes_bytes),
     {.type = CKM_AES_GCM, .key_type = CKK_AES, .flags = CKF_HW | ENCRYPT_AND_WRAP | MESSAGES,
-     .params = aead_params_gcm, .cipher = &aead_gcm, .message = aead_message_gcm},
+     .params = aead_params_gcm, .cipher = &aead_gcm, .message = aead_message_gcm,
+     .wrap_message = aead_wrap_gcm, .wrap_n = sizeof(CK_GCM_WRAP_PARAMS)},
     {.type = CKM_AES_CCM, .key_type = CKK_AES, .flags = CKF_HW | ENCRYPT_AND_WRAP | MESSAGES,
-     .params = aead_params_ccm, .cipher = &aead_ccm, .message = aead_message_ccm},
+     .params = aead_params_ccm, .cipher = &aead_ccm, .message = aead_message_ccm,
+     .wrap_message = aead_wrap_ccm, .wrap_n = sizeof(CK_CCM_WRAP_PARAMS)},
     AES(CKM_AES_KEY_WRAP, AES_ECB, keywrap_params, keywrap_kw, .wrap_block = AES_BLOCK / 2),
     AES(CKM_AES_KEY_WRAP_KWP, AES_ECB, keywrap_params_kwp, keywrap_kwp),
     AES(CKM_AES_KEY_WRAP_PAD, AES_ECB, keywrap_params_kwp, keywrap_kwp), /* KWP's older name */
