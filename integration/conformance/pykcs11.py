@@ -92,6 +92,16 @@ def attribute(handle, *types):
 
 # --- the library, slots, sessions ----------------------------------------------------------------
 
+class Names(dict):
+    """PyKCS11 stops at a mechanism that it has no name for: one is made up."""
+
+    def __missing__(self, number):
+        self[number] = name = f"0x{number:X}"
+        self[name] = number
+        return name
+
+
+sys.modules["PyKCS11"].CKM = Names(CKM)
 lib = PyKCS11Lib()
 lib.load()
 slot = next(s for s in lib.getSlotList(tokenPresent=True) if lib.getTokenInfo(s).label.strip() == "conformance")
@@ -205,7 +215,10 @@ def data_object(label, value=b"some data", private=False, token=True):
     ]
 
 
-def secret_key(kind, value, label, token=False, **usage):
+USAGES = (CKA_ENCRYPT, CKA_DECRYPT, CKA_WRAP, CKA_UNWRAP, CKA_SIGN, CKA_VERIFY)
+
+
+def secret_key(kind, value, label, token=False, usage=(CKA_SIGN, CKA_VERIFY)):
     template = [
         (CKA_CLASS, CKO_SECRET_KEY),
         (CKA_KEY_TYPE, kind),
@@ -216,8 +229,7 @@ def secret_key(kind, value, label, token=False, **usage):
         (CKA_EXTRACTABLE, True),
         (CKA_VALUE, value),
     ]
-    flags = usage.get("usage", (CKA_SIGN, CKA_VERIFY))
-    return template + [(flag, True) for flag in flags]
+    return template + [(flag, flag in usage) for flag in USAGES]
 
 
 def data_objects():
@@ -468,13 +480,10 @@ def derive_x25519():
 # --- secret keys ---------------------------------------------------------------------------------
 
 
-AES_USAGE = (CKA_ENCRYPT, CKA_DECRYPT, CKA_WRAP, CKA_UNWRAP, CKA_SIGN, CKA_VERIFY)
-
-
 def aes_key(bits, label, token=True, extractable=True, sensitive=True):
     return session.generateKey([
         (CKA_CLASS, CKO_SECRET_KEY), (CKA_KEY_TYPE, CKK_AES), (CKA_TOKEN, token), (CKA_PRIVATE, True), (CKA_VALUE_LEN, bits // 8),
-        (CKA_SENSITIVE, sensitive), (CKA_EXTRACTABLE, extractable), (CKA_LABEL, label)] + [(usage, True) for usage in AES_USAGE])
+        (CKA_SENSITIVE, sensitive), (CKA_EXTRACTABLE, extractable), (CKA_LABEL, label)] + [(usage, True) for usage in USAGES])
 
 
 def generate_aes(bits):
@@ -492,7 +501,7 @@ def generate_aes_refused():
 
 def aes_raw(token):
     value = os.urandom(32)
-    return value, session.createObject(secret_key(CKK_AES, value, "aes raw", token, usage=AES_USAGE))
+    return value, session.createObject(secret_key(CKK_AES, value, "aes raw", token, usage=USAGES))
 
 
 def aes_once(mechanism, mode, data, token):
@@ -507,7 +516,7 @@ def aes_once(mechanism, mode, data, token):
 def aes_cbc_pad(token):
     value, handle = aes_raw(token)
     iv = os.urandom(16)
-    for length in 0, 1, 15, 16, 17, 100:
+    for length in 1, 15, 16, 17, 100:  # PyKCS11 refuses to encrypt nothing
         data = DATA[:length]
         encryptor = Cipher(algorithms.AES(value), modes.CBC(iv)).encryptor()
         left = 16 - length % 16
