@@ -3,19 +3,16 @@
 #include <openssl/x509.h>
 #include <stdio.h>
 #include <string.h>
+#include "certificate.h"
 #include "file.h"
 #include "key_lines.h"
 #include "module.h"
 #include "object.h"
 #include "pin.h"
 #include "public_key.h"
+#include "template.h"
 #include "uri.h"
 #include "verbs.h"
-
-static void free_certificate(X509 **certificate)
-{
-    X509_free(*certificate);
-}
 
 /* *ret_more: further certificates that follow in a PEM file. */
 static CK_RV parse(const char *path, X509 **ret, size_t *ret_more)
@@ -36,22 +33,6 @@ static CK_RV parse(const char *path, X509 **ret, size_t *ret_more)
                        "%s holds no certificate, neither PEM nor DER", path);
 }
 
-/* The key of class cls whose public part is this; *ret_key stays empty when there is none. */
-static CK_RV find_key(struct cli *cli, CK_OBJECT_CLASS cls, EVP_PKEY *wanted,
-                      struct object *ret_key)
-{
-    CLEANUP(handles_free) struct handles found = {0};
-    CK_ATTRIBUTE by_class[] = {{CKA_CLASS, &cls, sizeof(cls)}};
-    TRY(objects_find(cli, by_class, 1, &found));
-    for (size_t i = 0; i < found.n; i++) {
-        CLEANUP(public_key_free) EVP_PKEY *key = NULL;
-        TRY(public_key_read(cli, found.h[i], &key));
-        if (key && EVP_PKEY_eq(key, wanted) == 1)
-            return object_read(cli, found.h[i], ret_key);
-    }
-    return CKR_OK;
-}
-
 struct place {
     struct buf id, label;
 };
@@ -69,9 +50,9 @@ static CK_RV find_place(struct cli *cli, X509 *certificate, struct place *ret)
     const char *id = cli->option[OPT_ID], *label = cli->option[OPT_LABEL];
     EVP_PKEY *public = X509_get0_pubkey(certificate);
     if (public)
-        TRY(find_key(cli, CKO_PUBLIC_KEY, public, &key));
+        TRY(public_key_find(cli, CKO_PUBLIC_KEY, public, &key));
     if (public && !key.handle)
-        TRY(find_key(cli, CKO_PRIVATE_KEY, public, &key));
+        TRY(public_key_find(cli, CKO_PRIVATE_KEY, public, &key));
     if (!key.handle && !id && !label)
         return fail(EXIT_NOT_FOUND, "For a certificate without a key here give --label or --id.",
                     "no key on the token '%s' fits the certificate", PADDED(cli->token.info.label));
@@ -109,27 +90,29 @@ static int encode_serial(const void *what, unsigned char **der)
     return i2d_ASN1_INTEGER(what, der);
 }
 
-static CK_RV create(struct cli *cli, X509 *certificate, struct bytes value, const struct place *at,
-                    CK_OBJECT_HANDLE *ret)
+CK_RV certificate_create(struct cli *cli, X509 *certificate, struct bytes id, struct bytes label,
+                         CK_OBJECT_HANDLE *ret)
 {
     static const CK_OBJECT_CLASS cls = CKO_CERTIFICATE;
     static const CK_CERTIFICATE_TYPE type = CKC_X_509;
-    static const CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
-    CLEANUP(buf_free) struct buf subject = {0}, issuer = {0}, serial = {0};
+    CLEANUP(buf_free) struct buf subject = {0}, issuer = {0}, serial = {0}, value = {0};
+    struct template t = {0};
+    TRY(der_of(encode_certificate, certificate, &value));
     TRY(der_of(encode_name, X509_get_subject_name(certificate), &subject));
     TRY(der_of(encode_name, X509_get_issuer_name(certificate), &issuer));
     TRY(der_of(encode_serial, X509_get0_serialNumber(certificate), &serial));
-#define A(attribute, from, len) {attribute, (void *)(uintptr_t)(from), len}
-    CK_ATTRIBUTE attributes[] = {
-        A(CKA_CLASS, &cls, sizeof(cls)),          A(CKA_CERTIFICATE_TYPE, &type, sizeof(type)),
-        A(CKA_TOKEN, &yes, sizeof(yes)),          A(CKA_PRIVATE, &no, sizeof(no)),
-        A(CKA_LABEL, at->label.p, at->label.n),   A(CKA_ID, at->id.p, at->id.n),
-        A(CKA_SUBJECT, subject.p, subject.n),     A(CKA_ISSUER, issuer.p, issuer.n),
-        A(CKA_SERIAL_NUMBER, serial.p, serial.n), A(CKA_VALUE, value.p, value.n)};
-#undef A
-    return check(cli->module.p11->C_CreateObject(cli->token.session, attributes,
-                                                 sizeof(attributes) / sizeof(*attributes), ret),
-                 "store the certificate");
+    template_add(&t, CKA_CLASS, BYTES(&cls, sizeof(cls)));
+    template_add(&t, CKA_CERTIFICATE_TYPE, BYTES(&type, sizeof(type)));
+    template_bool(&t, CKA_TOKEN, true);
+    template_bool(&t, CKA_PRIVATE, false);
+    template_add(&t, CKA_LABEL, label);
+    template_add(&t, CKA_ID, id);
+    template_add(&t, CKA_SUBJECT, buf_bytes(&subject));
+    template_add(&t, CKA_ISSUER, buf_bytes(&issuer));
+    template_add(&t, CKA_SERIAL_NUMBER, buf_bytes(&serial));
+    template_add(&t, CKA_VALUE, buf_bytes(&value));
+    return check(cli->module.p11->C_CreateObject(cli->token.session, t.attributes, t.n, ret),
+                 "store the certificate '%.*s'", (int)label.n, (const char *)label.p);
 }
 
 static CK_RV certificates_with(struct cli *cli, CK_ATTRIBUTE_TYPE type, struct bytes value,
@@ -141,14 +124,19 @@ static CK_RV certificates_with(struct cli *cli, CK_ATTRIBUTE_TYPE type, struct b
     return value.n ? objects_find(cli, wanted, 2, ret) : CKR_OK;
 }
 
+CK_RV certificate_present(struct cli *cli, X509 *certificate, struct handles *ret)
+{
+    CLEANUP(buf_free) struct buf value = {0};
+    TRY(der_of(encode_certificate, certificate, &value));
+    return certificates_with(cli, CKA_VALUE, buf_bytes(&value), ret);
+}
+
 /* The old ones go only when the new one is there. *ret: the certificate on the token. */
 static CK_RV store(struct cli *cli, X509 *certificate, const struct place *at,
                    CK_OBJECT_HANDLE *ret)
 {
-    CLEANUP(buf_free) struct buf value = {0};
     CLEANUP(handles_free) struct handles same = {0}, old = {0};
-    TRY(der_of(encode_certificate, certificate, &value));
-    TRY(certificates_with(cli, CKA_VALUE, buf_bytes(&value), &same));
+    TRY(certificate_present(cli, certificate, &same));
     if (same.n) {
         fputs("This certificate is on the token already.\n", stderr);
         *ret = same.h[0];
@@ -158,7 +146,7 @@ static CK_RV store(struct cli *cli, X509 *certificate, const struct place *at,
     if (old.n && !cli->option[OPT_REPLACE])
         return fail(EXIT_AMBIGUOUS, "Give --replace to put this one in its place.",
                     "there is another certificate with this ID already");
-    TRY(create(cli, certificate, buf_bytes(&value), at, ret));
+    TRY(certificate_create(cli, certificate, buf_bytes(&at->id), buf_bytes(&at->label), ret));
     for (size_t i = 0; i < old.n; i++)
         TRY(check(cli->module.p11->C_DestroyObject(cli->token.session, old.h[i]),
                   "delete the old certificate"));
@@ -167,7 +155,7 @@ static CK_RV store(struct cli *cli, X509 *certificate, const struct place *at,
 
 CK_RV cert_import(struct cli *cli)
 {
-    CLEANUP(free_certificate) X509 *certificate = NULL;
+    CLEANUP(certificate_free) X509 *certificate = NULL;
     CLEANUP(place_free) struct place at = {0};
     CLEANUP(object_free) struct object stored = {0};
     CLEANUP(buf_free) struct buf uri = {0};
@@ -189,7 +177,7 @@ CK_RV cert_import(struct cli *cli)
 static CK_RV to_pem(struct buf *content)
 {
     const unsigned char *at = content->p;
-    CLEANUP(free_certificate) X509 *certificate = d2i_X509(NULL, &at, (long)content->n);
+    CLEANUP(certificate_free) X509 *certificate = d2i_X509(NULL, &at, (long)content->n);
     BIO *pem = BIO_new(BIO_s_mem());
     char *p = NULL;
     bool ok = certificate && pem && PEM_write_bio_X509(pem, certificate);

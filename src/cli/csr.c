@@ -1,5 +1,4 @@
 /* `latchkey key csr`: OpenSSL builds the request (RFC 2986), the token signs it. */
-#include <openssl/ecdsa.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
@@ -10,6 +9,7 @@
 #include "module.h"
 #include "object.h"
 #include "public_key.h"
+#include "signature.h"
 #include "uri.h"
 #include "verbs.h"
 
@@ -95,9 +95,9 @@ static CK_RV build(struct cli *cli, EVP_PKEY *key, X509_REQ *request)
 /* How a key signs: CKM_RSA_PKCS over a DigestInfo and CKM_ECDSA are what every token has. */
 struct scheme {
     CK_MECHANISM_TYPE mechanism;
-    const EVP_MD *digest;
-    int algorithm; /* of the AlgorithmIdentifier */
-    int parameter; /* V_ASN1_NULL for RSA (RFC 4055), V_ASN1_UNDEF for ECDSA (RFC 5758) */
+    const EVP_MD *digest; /* NULL: EdDSA signs the request itself (RFC 8410, section 3) */
+    int algorithm;        /* of the AlgorithmIdentifier */
+    int parameter;        /* V_ASN1_NULL for RSA (RFC 4055), V_ASN1_UNDEF for ECDSA (RFC 5758) */
 };
 
 /* A curve's digest: the one of its strength (RFC 5480, table 1), SHA-256 at least. */
@@ -106,6 +106,8 @@ static struct scheme choose(EVP_PKEY *key)
     if (EVP_PKEY_is_a(key, "RSA"))
         return (struct scheme){CKM_RSA_PKCS, EVP_sha256(), NID_sha256WithRSAEncryption,
                                V_ASN1_NULL};
+    if (EVP_PKEY_is_a(key, "ED25519"))
+        return (struct scheme){CKM_EDDSA, NULL, NID_ED25519, V_ASN1_UNDEF};
     if (EVP_PKEY_get_bits(key) > 384)
         return (struct scheme){CKM_ECDSA, EVP_sha512(), NID_ecdsa_with_SHA512, V_ASN1_UNDEF};
     if (EVP_PKEY_get_bits(key) > 256)
@@ -130,18 +132,26 @@ static CK_RV digest_info(const EVP_MD *digest, struct bytes hash, struct buf *re
     return rv;
 }
 
-/* What C_Sign gets: the hash of the request's inner part, with RSA inside a DigestInfo. */
+static CK_RV hash(const struct scheme *scheme, struct bytes tbs, struct buf *ret)
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned n = 0;
+    if (!EVP_Digest(tbs.p, tbs.n, digest, &n, scheme->digest, NULL))
+        return CKR_HOST_MEMORY;
+    return scheme->mechanism == CKM_RSA_PKCS ? digest_info(scheme->digest, BYTES(digest, n), ret)
+                                             : buf_append(ret, digest, n);
+}
+
+/* What C_Sign gets: the request's inner part or its hash, with RSA inside a DigestInfo. */
 static CK_RV to_sign(X509_REQ *request, const struct scheme *scheme, struct buf *ret)
 {
-    unsigned char *tbs = NULL, hash[EVP_MAX_MD_SIZE];
-    unsigned n = 0;
-    int len = i2d_re_X509_REQ_tbs(request, &tbs);
-    bool ok = len > 0 && EVP_Digest(tbs, (size_t)len, hash, &n, scheme->digest, NULL);
+    unsigned char *tbs = NULL;
+    int n = i2d_re_X509_REQ_tbs(request, &tbs);
+    CK_RV rv = n <= 0           ? CKR_HOST_MEMORY
+               : scheme->digest ? hash(scheme, BYTES(tbs, n), ret)
+                                : buf_append(ret, tbs, (size_t)n);
     OPENSSL_free(tbs);
-    if (!ok)
-        return CKR_HOST_MEMORY;
-    return scheme->mechanism == CKM_RSA_PKCS ? digest_info(scheme->digest, BYTES(hash, n), ret)
-                                             : buf_append(ret, hash, n);
+    return rv;
 }
 
 static CK_RV sign(struct cli *cli, const struct object *key, CK_MECHANISM_TYPE type,
@@ -158,27 +168,6 @@ static CK_RV sign(struct cli *cli, const struct object *key, CK_MECHANISM_TYPE t
     TRY(check(p11->C_Sign(cli->token.session, data->p, data->n, room, &n), "sign with the key"));
     ret->n = n;
     return CKR_OK;
-}
-
-/* PKCS#11 gives r and s side by side, X.509 wants their SEQUENCE (RFC 3279, section 2.2.3). */
-static CK_RV ecdsa_to_der(struct buf *signature)
-{
-    ECDSA_SIG *pair = ECDSA_SIG_new();
-    int half = (int)(signature->n / 2);
-    BIGNUM *r = BN_bin2bn(signature->p, half, NULL);
-    BIGNUM *s = BN_bin2bn(signature->p + half, half, NULL);
-    unsigned char *der = NULL;
-    if (!pair || !r || !s || !ECDSA_SIG_set0(pair, r, s)) {
-        BN_free(r);
-        BN_free(s);
-        ECDSA_SIG_free(pair);
-        return CKR_HOST_MEMORY;
-    }
-    int n = i2d_ECDSA_SIG(pair, &der);
-    CK_RV rv = n > 0 ? buf_set(signature, BYTES(der, n)) : CKR_HOST_MEMORY;
-    OPENSSL_free(der);
-    ECDSA_SIG_free(pair);
-    return rv;
 }
 
 static CK_RV put_signature(X509_REQ *request, const struct scheme *scheme, const struct buf *bytes)

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include "base/names.h"
 #include "output.h"
 
@@ -45,10 +46,44 @@ static const struct fault {
      "P-256 is there in every TPM 2.0."},
     {CKR_DOMAIN_PARAMS_INVALID, EXIT_FAILED, "the TPM does not have that curve",
      "P-256 is there in every TPM 2.0."},
-    {CKR_KEY_SIZE_RANGE, EXIT_FAILED, "the TPM does not have that key size",
-     "2048 bits are there in every TPM 2.0."},
+    {CKR_KEY_SIZE_RANGE, EXIT_FAILED, "the token does not take that key size",
+     "RSA of 2048 bits, P-256 and AES of 128 bits are there in every TPM 2.0."},
     {CKR_ACTION_PROHIBITED, EXIT_FAILED, "the object may not be changed or deleted", NULL},
     {CKR_FUNCTION_NOT_SUPPORTED, EXIT_FAILED, "the module cannot do that", NULL},
+    {CKR_KEY_FUNCTION_NOT_PERMITTED, EXIT_FAILED, "the key was made for other uses",
+     "'latchkey key show' lists them; --usage chooses them when a key is made."},
+    {CKR_KEY_UNEXTRACTABLE, EXIT_FAILED, "the key may not leave the token",
+     "Only a key that was made with --extractable can be wrapped."},
+    {CKR_KEY_NOT_WRAPPABLE, EXIT_FAILED, "the key cannot be wrapped that way",
+     "Take another --mechanism, or a key made with --extractable."},
+    {CKR_KEY_TYPE_INCONSISTENT, EXIT_FAILED, "the key is of another type than the mechanism wants",
+     NULL},
+    {CKR_WRAPPING_KEY_TYPE_INCONSISTENT, EXIT_FAILED,
+     "the wrapping key is of another type than the mechanism wants", NULL},
+    {CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT, EXIT_FAILED,
+     "the unwrapping key is of another type than the mechanism wants", NULL},
+    {CKR_WRAPPED_KEY_INVALID, EXIT_FAILED,
+     "the wrapped key is damaged, or was wrapped with another key or mechanism", NULL},
+    {CKR_WRAPPED_KEY_LEN_RANGE, EXIT_FAILED,
+     "the wrapped key has a length that the mechanism does not make", NULL},
+    {CKR_ENCRYPTED_DATA_INVALID, EXIT_FAILED,
+     "the data were changed, or encrypted with another key or mechanism", NULL},
+    {CKR_ENCRYPTED_DATA_LEN_RANGE, EXIT_FAILED,
+     "the data have a length that the mechanism does not make",
+     "Were they encrypted with this key, and with this --mechanism?"},
+    {CKR_SIGNATURE_INVALID, EXIT_FAILED, "the signature does not fit", NULL},
+    {CKR_SIGNATURE_LEN_RANGE, EXIT_FAILED, "the signature has a length that this key does not make",
+     "An ECDSA signature in DER needs --der."},
+    {CKR_DATA_LEN_RANGE, EXIT_FAILED, "the data are too long for it", NULL},
+    {CKR_TEMPLATE_INCONSISTENT, EXIT_FAILED, "the module does not take such an object",
+     "LATCHKEY_LOG=info makes the module say why."},
+    {CKR_TEMPLATE_INCOMPLETE, EXIT_FAILED,
+     "the module wants more attributes than the command gives",
+     "LATCHKEY_LOG=info makes the module say which."},
+    {CKR_ATTRIBUTE_TYPE_INVALID, EXIT_FAILED, "the module does not take such an object",
+     "LATCHKEY_LOG=info makes the module say why."},
+    {CKR_MECHANISM_PARAM_INVALID, EXIT_FAILED, "the module does not take the mechanism that way",
+     "Try another --mechanism."},
     {CKR_HOST_MEMORY, EXIT_FAILED, "memory is out", NULL},
 };
 
@@ -64,6 +99,7 @@ static const struct fault *find(CK_RV rv)
 
 static void tell(const char *text, const char *next)
 {
+    fputs(isatty(STDERR_FILENO) ? "\r\033[K" : "", stderr); /* a spinner may turn there */
     fprintf(stderr, "%slatchkey:%s ", style(stderr, STYLE_RED), style(stderr, STYLE_PLAIN));
     print_clean(stderr, text);
     fputs("\n", stderr);

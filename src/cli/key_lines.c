@@ -23,6 +23,20 @@ CK_RV key_lines_print(struct cli *cli, const struct object *key)
     return CKR_OK;
 }
 
+CK_RV key_report(struct cli *cli, const struct object *key)
+{
+    static const struct column columns[] = {{"label", "LABEL", CELL_TEXT},
+                                            {"id", "ID", CELL_TEXT},
+                                            {"type", "TYPE", CELL_TEXT},
+                                            {"uri", "URI", CELL_TEXT}};
+    CLEANUP(table_free) struct table t = TABLE(columns);
+    table_cell(&t, "%s", (char *)key->label.p);
+    TRY(cell_id(&t, key));
+    TRY(cell_type(cli, &t, key));
+    TRY(cell_uri(cli, &t, key->cls, key));
+    return table_print_record(&t, cli->option[OPT_JSON]);
+}
+
 CK_RV key_id_parse(const char *hex, uint8_t *out, size_t room, size_t *ret_n)
 {
     if (OPENSSL_hexstr2buf_ex(out, room, ret_n, hex, ':') && *ret_n)

@@ -7,6 +7,7 @@
 #include <string.h>
 #include "base/names.h"
 #include "module.h"
+#include "public_key.h"
 #include "uri.h"
 #include "verbs.h"
 
@@ -204,6 +205,11 @@ static CK_RV curve_name(struct cli *cli, CK_OBJECT_HANDLE key, char *out, size_t
 {
     CLEANUP(buf_free) struct buf parameters = {0};
     TRY(object_attribute(cli, key, CKA_EC_PARAMS, &parameters));
+    int modern = public_key_curve25519(buf_bytes(&parameters));
+    if (modern != EVP_PKEY_NONE) {
+        snprintf(out, room, "%s", modern == EVP_PKEY_ED25519 ? "Ed25519" : "X25519");
+        return CKR_OK;
+    }
     const unsigned char *at = parameters.p;
     ASN1_OBJECT *oid = d2i_ASN1_OBJECT(NULL, &at, (long)parameters.n);
     int nid = oid ? OBJ_obj2nid(oid) : NID_undef;
@@ -220,7 +226,7 @@ CK_RV object_describe(struct cli *cli, const struct object *o, struct buf *ret)
     CK_KEY_TYPE type = object_ulong(cli, o->handle, CKA_KEY_TYPE);
     if (o->cls == CKO_CERTIFICATE)
         TRY(describe_certificate(cli, o, ret));
-    else if (type == CKK_EC)
+    else if (type == CKK_EC || type == CKK_EC_EDWARDS || type == CKK_EC_MONTGOMERY)
         TRY(curve_name(cli, o->handle, text, sizeof(text)));
     else if (type == CKK_RSA) {
         TRY(object_attribute(cli, o->handle, CKA_MODULUS, &modulus));
@@ -229,7 +235,10 @@ CK_RV object_describe(struct cli *cli, const struct object *o, struct buf *ret)
         CK_ULONG n = object_ulong(cli, o->handle, CKA_VALUE_LEN);
         const char *name = name_key_type(type);
         name = type == CKK_GENERIC_SECRET ? "generic" : name + (strncmp(name, "CKK_", 4) ? 0 : 4);
-        snprintf(text, sizeof(text), "%s %lu", name, n == CK_UNAVAILABLE_INFORMATION ? 0 : n * 8);
+        if (n && n != CK_UNAVAILABLE_INFORMATION)
+            snprintf(text, sizeof(text), "%s %lu", name, n * 8);
+        else /* not every module knows it of a key that was unwrapped */
+            snprintf(text, sizeof(text), "%s", name);
     }
     return buf_append(ret, text, strlen(text) + 1);
 }

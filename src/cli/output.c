@@ -170,12 +170,21 @@ static size_t width(const struct table *t, size_t column)
     return widest;
 }
 
+/* A column without a single value says nothing. */
+static bool shown(const struct table *t, size_t column)
+{
+    for (size_t i = column; t->columns[column].title && i < t->n_cells; i += t->n_columns)
+        if (t->cells[i])
+            return true;
+    return false;
+}
+
 static void print_row(const struct table *t, char **cells)
 {
     size_t pad = 0;
     for (size_t i = 0; i < t->n_columns; i++) {
         const char *text = cells ? cells[i] : t->columns[i].title;
-        if (!t->columns[i].title)
+        if (!shown(t, i))
             continue;
         printf("%*s", (int)pad, "");
         print_clean(stdout, text ? text : "-");

@@ -44,5 +44,8 @@ CK_RV table_print_record(const struct table *t, bool json);
 struct spinner;
 struct spinner *spinner_start(const char *text);
 void spinner_stop(struct spinner **s);
+/* The same with a bar that shows how much of total is done. progress_set accepts NULL. */
+struct spinner *progress_start(const char *text, uint64_t total);
+void progress_set(struct spinner *s, uint64_t done);
 
 #endif

@@ -2,10 +2,13 @@
 
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
+#include <openssl/ec.h>
 #include <openssl/objects.h>
 #include <openssl/param_build.h>
+#include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <string.h>
+#include "template.h"
 
 static void free_builder(OSSL_PARAM_BLD **b)
 {
@@ -69,13 +72,86 @@ static CK_RV read_ec(struct cli *cli, CK_OBJECT_HANDLE object, EVP_PKEY **ret)
     return rv;
 }
 
+/* The forms there are: the OIDs of RFC 8410 and, in 3.0, older ones; the names of 3.0, 2.3.5. */
+int public_key_curve25519(struct bytes parameters)
+{
+    static const struct {
+        const char *der;
+        size_t n;
+        int nid;
+    } rows[] = {
+        {"\x06\x03\x2b\x65\x70", 5, EVP_PKEY_ED25519},
+        {"\x13\x0c"
+         "edwards25519",
+         14, EVP_PKEY_ED25519},
+        {"\x06\x09\x2b\x06\x01\x04\x01\xda\x47\x0f\x01", 11, EVP_PKEY_ED25519},
+        {"\x06\x03\x2b\x65\x6e", 5, EVP_PKEY_X25519},
+        {"\x13\x0a"
+         "curve25519",
+         12, EVP_PKEY_X25519},
+        {"\x06\x0a\x2b\x06\x01\x04\x01\x97\x55\x01\x05\x01", 12, EVP_PKEY_X25519},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+        if (bytes_equal(parameters, BYTES(rows[i].der, rows[i].n)))
+            return rows[i].nid;
+    return EVP_PKEY_NONE;
+}
+
+/* 2.40 wraps the point in an OCTET STRING as it does with EC; 3.1 gives the 32 bytes themselves. */
+static CK_RV read_25519(struct cli *cli, CK_OBJECT_HANDLE object, EVP_PKEY **ret)
+{
+    enum { SIZE = 32 };
+    CLEANUP(buf_free) struct buf curve = {0}, point = {0};
+    TRY(object_attribute(cli, object, CKA_EC_PARAMS, &curve));
+    TRY(object_attribute(cli, object, CKA_EC_POINT, &point));
+    int nid = public_key_curve25519(buf_bytes(&curve));
+    size_t skip = point.n == SIZE + 2 && point.p[0] == V_ASN1_OCTET_STRING ? 2 : 0;
+    if (nid != EVP_PKEY_NONE && point.n == SIZE + skip)
+        *ret = EVP_PKEY_new_raw_public_key(nid, NULL, point.p + skip, SIZE);
+    return CKR_OK;
+}
+
 CK_RV public_key_read(struct cli *cli, CK_OBJECT_HANDLE object, EVP_PKEY **ret)
 {
+    static const struct {
+        CK_KEY_TYPE type;
+        CK_RV (*read)(struct cli *cli, CK_OBJECT_HANDLE object, EVP_PKEY **ret);
+    } rows[] = {{CKK_RSA, read_rsa},
+                {CKK_EC, read_ec},
+                {CKK_EC_EDWARDS, read_25519},
+                {CKK_EC_MONTGOMERY, read_25519}};
     CK_KEY_TYPE type = object_ulong(cli, object, CKA_KEY_TYPE);
     *ret = NULL;
-    if (type == CKK_RSA)
-        return read_rsa(cli, object, ret);
-    return type == CKK_EC ? read_ec(cli, object, ret) : CKR_OK;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+        if (rows[i].type == type)
+            return rows[i].read(cli, object, ret);
+    return CKR_OK;
+}
+
+CK_RV public_key_find(struct cli *cli, CK_OBJECT_CLASS cls, EVP_PKEY *wanted, struct object *ret)
+{
+    CLEANUP(handles_free) struct handles found = {0};
+    struct template by_class = {0};
+    template_add(&by_class, CKA_CLASS, BYTES(&cls, sizeof(cls)));
+    TRY(objects_find(cli, by_class.attributes, 1, &found));
+    for (size_t i = 0; i < found.n; i++) {
+        CLEANUP(public_key_free) EVP_PKEY *key = NULL;
+        TRY(public_key_read(cli, found.h[i], &key));
+        if (key && EVP_PKEY_eq(key, wanted) == 1)
+            return object_read(cli, found.h[i], ret);
+    }
+    return CKR_OK;
+}
+
+bool public_key_has_private(struct cli *cli, const struct object *public)
+{
+    static const CK_OBJECT_CLASS cls = CKO_PRIVATE_KEY;
+    CLEANUP(handles_free) struct handles found = {0};
+    struct template wanted = {0};
+    template_add(&wanted, CKA_CLASS, BYTES(&cls, sizeof(cls)));
+    template_add(&wanted, CKA_ID, buf_bytes(&public->id));
+    return public->id.n && objects_find(cli, wanted.attributes, wanted.n, &found) == CKR_OK &&
+           found.n;
 }
 
 static CK_RV from_same_id(struct cli *cli, const struct object *key, EVP_PKEY **ret)
@@ -101,4 +177,33 @@ CK_RV public_key_of(struct cli *cli, const struct key_pair *pair, EVP_PKEY **ret
     return *ret ? CKR_OK
                 : fail(EXIT_NOT_FOUND, NULL, "the key '%s' has no public key on the token",
                        (const char *)key_half(pair)->label.p);
+}
+
+CK_RV public_key_pem(EVP_PKEY *key, struct buf *ret)
+{
+    BIO *text = BIO_new(BIO_s_mem());
+    char *p = NULL;
+    long n = text && PEM_write_bio_PUBKEY(text, key) ? BIO_get_mem_data(text, &p) : 0;
+    CK_RV rv = n > 0 ? buf_append(ret, p, (size_t)n) : CKR_HOST_MEMORY;
+    BIO_free(text);
+    return rv;
+}
+
+CK_RV public_key_point(EVP_PKEY *key, struct buf *ret)
+{
+    BIGNUM *x = NULL, *y = NULL;
+    int size = (EVP_PKEY_get_bits(key) + 7) / 8;
+    uint8_t *room;
+    CK_RV rv = EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_EC_PUB_X, &x) &&
+                       EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_EC_PUB_Y, &y)
+                   ? buf_extend(ret, 1 + 2 * (size_t)size, &room)
+                   : CKR_HOST_MEMORY;
+    if (rv == CKR_OK) {
+        room[0] = POINT_CONVERSION_UNCOMPRESSED;
+        BN_bn2binpad(x, room + 1, size);
+        BN_bn2binpad(y, room + 1 + size, size);
+    }
+    BN_free(x);
+    BN_free(y);
+    return rv;
 }

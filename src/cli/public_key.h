@@ -10,6 +10,15 @@
 CK_RV public_key_of(struct cli *cli, const struct key_pair *pair, EVP_PKEY **ret);
 /* From one object. CKR_OK and *ret NULL when its attributes do not make a public key. */
 CK_RV public_key_read(struct cli *cli, CK_OBJECT_HANDLE object, EVP_PKEY **ret);
+/* The token's key of class cls whose public part is wanted; *ret stays empty without one. */
+CK_RV public_key_find(struct cli *cli, CK_OBJECT_CLASS cls, EVP_PKEY *wanted, struct object *ret);
+/* Is a private key with the same ID there (and seen)? */
+bool public_key_has_private(struct cli *cli, const struct object *public);
+/* Appends its SubjectPublicKeyInfo in PEM; the uncompressed point of an EC key. */
+CK_RV public_key_pem(EVP_PKEY *key, struct buf *ret);
+CK_RV public_key_point(EVP_PKEY *key, struct buf *ret);
+/* EVP_PKEY_ED25519, EVP_PKEY_X25519 or EVP_PKEY_NONE for a CKA_EC_PARAMS. */
+int public_key_curve25519(struct bytes parameters);
 static inline void public_key_free(EVP_PKEY **key)
 {
     EVP_PKEY_free(*key);

@@ -8,10 +8,26 @@
 struct spinner {
     const char *text;
     pthread_t thread;
-    pthread_mutex_t lock; /* guards stop */
+    pthread_mutex_t lock; /* guards stop, done */
     pthread_cond_t wake;
     bool stop;
+    uint64_t done, total; /* total 0: no bar */
 };
+
+static void draw(const struct spinner *s, size_t frame)
+{
+    enum { WIDTH = 30 };
+    static const char full[] = "##############################",
+                      none[] = "..............................";
+    fprintf(stderr, "\r%c %s", "|/-\\"[frame % 4], s -> text);
+    if (s->total) {
+        uint64_t done = s->done < s->total ? s->done : s->total;
+        int filled = (int)((double)done / (double)s->total * WIDTH);
+        fprintf(stderr, " %.*s%.*s %3d%%", filled, full, WIDTH - filled, none,
+                (int)((double)done / (double)s->total * 100));
+    }
+    fflush(stderr);
+}
 
 static void *turn(void *context)
 {
@@ -20,8 +36,7 @@ static void *turn(void *context)
     clock_gettime(CLOCK_REALTIME, &until);
     pthread_mutex_lock(&s->lock);
     for (size_t frame = 0; !s->stop; frame++) {
-        fprintf(stderr, "\r%c %s", "|/-\\"[frame % 4], s -> text);
-        fflush(stderr);
+        draw(s, frame);
         until.tv_nsec += 120000000;
         until.tv_sec += until.tv_nsec / 1000000000;
         until.tv_nsec %= 1000000000;
@@ -32,18 +47,32 @@ static void *turn(void *context)
     return NULL;
 }
 
-struct spinner *spinner_start(const char *text)
+struct spinner *progress_start(const char *text, uint64_t total)
 {
     struct spinner *s = isatty(STDERR_FILENO) ? malloc(sizeof(*s)) : NULL;
     if (!s)
         return NULL;
-    *s = (struct spinner){.text = text};
+    *s = (struct spinner){.text = text, .total = total};
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->wake, NULL);
     if (pthread_create(&s->thread, NULL, turn, s) == 0)
         return s;
     free(s);
     return NULL;
+}
+
+struct spinner *spinner_start(const char *text)
+{
+    return progress_start(text, 0);
+}
+
+void progress_set(struct spinner *s, uint64_t done)
+{
+    if (!s)
+        return;
+    pthread_mutex_lock(&s->lock);
+    s->done = done;
+    pthread_mutex_unlock(&s->lock);
 }
 
 void spinner_stop(struct spinner **spinner)

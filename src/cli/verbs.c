@@ -8,6 +8,9 @@
 #define NEW_PIN (O(NEW_PIN_FILE) | O(NEW_PIN_FD) | O(NEW_PIN_ENV))
 #define TOKEN   (COMMON | O(TOKEN))
 
+#define KEY_TYPES                                                                                  \
+    "ec rsa ed25519 x25519 aes generic hmac-sha1 hmac-sha224 hmac-sha256 hmac-sha384 hmac-sha512"
+
 const struct option_row option_rows[OPTIONS] = {
     [OPT_HELP] = {"help", 'h', NULL, NULL, "say what the verb does and takes"},
     [OPT_MODULE] = {"module", 0, "FILE", NULL, "use this PKCS#11 module"},
@@ -33,18 +36,33 @@ const struct option_row option_rows[OPTIONS] = {
     [OPT_PIN_FILE_OUT] = {"pin-file-out", 0, "FILE", NULL, "the new file for the generated PIN"},
     [OPT_GENERATE_SO_PIN] = {"generate-so-pin", 0, "FILE", NULL,
                              "generate the SO PIN into this new file"},
-    [OPT_TYPE] = {"type", 0, "TYPE", "ec rsa", "ec (default) or rsa"},
+    [OPT_TYPE] = {"type", 0, "TYPE", KEY_TYPES, "the type of key: ec (the default), rsa, aes, …"},
     [OPT_CURVE] = {"curve", 0, "CURVE", "P-256 P-384 P-521 P-224", "default P-256"},
-    [OPT_BITS] = {"bits", 0, "N", "2048 3072", "size of an RSA key, default 2048"},
-    [OPT_USAGE] = {"usage", 0, "LIST", "sign decrypt derive sign,decrypt sign,derive",
-                   "what the key may do; default sign (ec), sign,decrypt (rsa)"},
+    [OPT_BITS] = {"bits", 0, "N", "2048 3072 4096 128 192 256", "size of an RSA or a secret key"},
+    [OPT_USAGE] = {"usage", 0, "LIST", "sign decrypt derive wrap sign,decrypt sign,derive",
+                   "what the key may do: sign, decrypt, derive, wrap; the default suits the type"},
     [OPT_ALWAYS_AUTHENTICATE] = {"always-authenticate", 0, NULL, NULL,
                                  "the key wants the PIN again for each use"},
+    [OPT_EXTRACTABLE] = {"extractable", 0, NULL, NULL, "the key may leave the token, wrapped"},
+    [OPT_FORMAT] = {"format", 0, "FORM", "raw hex pem der ssh spki",
+                    "of a secret key raw or hex, of a public key pem, der or ssh"},
+    [OPT_PASSWORD_FILE] = {"password-file", 0, "FILE", NULL, "the password of what is imported"},
+    [OPT_NO_CERTIFICATES] = {"no-certificates", 0, NULL, NULL,
+                             "leave the certificates of a PKCS#12 file out"},
+    [OPT_WITH] = {"with", 0, "KEY", NULL, "the key that wraps or unwraps"},
+    [OPT_MECHANISM] = {"mechanism", 0, "NAME",
+                       "rsa-pkcs-sha256 rsa-pkcs-sha384 rsa-pkcs-sha512 rsa-pss-sha256 "
+                       "rsa-pss-sha384 rsa-pss-sha512 ecdsa-sha256 ecdsa-sha384 ecdsa-sha512 eddsa "
+                       "hmac-sha1 hmac-sha224 hmac-sha256 hmac-sha384 hmac-sha512 aes-cmac aes-gcm "
+                       "aes-cbc-pad rsa-oaep rsa-oaep-sha1 rsa-pkcs aes-kwp aes-key-wrap-pad "
+                       "aes-key-wrap rsa-aes",
+                       "how; the default suits the key, latchkey(1) lists them"},
+    [OPT_SIGNATURE] = {"signature", 0, "FILE", NULL, "the file that holds the signature"},
     [OPT_SUBJECT] = {"subject", 0, "NAME", NULL, "/CN=…/O=… or CN=…,O=…"},
     [OPT_SAN] = {"san", 0, "LIST", NULL, "subject alternative names: DNS:…,IP:…"},
     [OPT_OUT] = {"out", 'o', "FILE", NULL, "write there instead of to standard output"},
-    [OPT_DER] = {"der", 0, NULL, NULL, "DER instead of PEM"},
-    [OPT_REPLACE] = {"replace", 0, NULL, NULL, "take the place of the key's present certificate"},
+    [OPT_DER] = {"der", 0, NULL, NULL, "DER instead of PEM, or of r and s side by side (ECDSA)"},
+    [OPT_REPLACE] = {"replace", 0, NULL, NULL, "take the place of the one that is there"},
     [OPT_RECOVERY_FILE] = {"recovery-file", 0, "FILE", NULL, "the file of the recovery code"},
     [OPT_OLD_RECOVERY_FILE] = {"old-recovery-file", 0, "FILE", NULL,
                                "the file of the code that is in force now"},
@@ -57,10 +75,10 @@ const struct option_row option_rows[OPTIONS] = {
 
 const char *const exit_texts[EXIT_CODES] = {
     [EXIT_OK] = "done",
-    [EXIT_FAILED] = "it failed, or the doctor found a problem",
+    [EXIT_FAILED] = "it failed, a signature does not fit, or the doctor found a problem",
     [EXIT_USAGE] = "the command line is wrong, or a PIN is missing",
     [EXIT_NOT_FOUND] = "no such token, object or file; the simulator is stopped",
-    [EXIT_PIN_WRONG] = "the PIN or recovery code is wrong",
+    [EXIT_PIN_WRONG] = "the PIN, password or recovery code is wrong",
     [EXIT_PIN_IS_LOCKED] = "the TPM is in lockout",
     [EXIT_NO_TPM] = "no TPM, or it failed",
     [EXIT_AMBIGUOUS] = "the name fits several, or is taken",
@@ -91,9 +109,24 @@ const struct verb verbs[] = {
      "set a new user PIN with the SO PIN", NULL, token_reset_pin},
     {"key generate", "", 0, 0,
      TOKEN | PIN | O(JSON) | O(LABEL) | O(ID) | O(TYPE) | O(CURVE) | O(BITS) | O(USAGE) |
-         O(ALWAYS_AUTHENTICATE),
-     "make a key pair in the TPM", "Ends with the lines to paste for nginx, OpenSSL and ssh.",
+         O(ALWAYS_AUTHENTICATE) | O(EXTRACTABLE),
+     "make a key in the TPM",
+     "A key pair (ec, rsa, ed25519, x25519), after which the lines to paste for nginx, OpenSSL "
+     "and\n"
+     "ssh are printed; or a secret key (aes, generic, hmac-…).",
      key_generate},
+    {"key import", "FILE", 1, 1,
+     TOKEN | PIN | O(JSON) | O(LABEL) | O(ID) | O(TYPE) | O(FORMAT) | O(USAGE) | O(EXTRACTABLE) |
+         O(ALWAYS_AUTHENTICATE) | O(PASSWORD_FILE) | O(NO_CERTIFICATES) | O(FORCE),
+     "store a key from a file",
+     "PKCS#8, RSA or EC PRIVATE KEY, PUBLIC KEY, in PEM or DER; PKCS#12 with its certificates; "
+     "the\n"
+     "bytes of a secret key with --type. FILE - is standard input. All of it is stored, or "
+     "nothing.\n"
+     "A key that is there already is imported again with --force only.",
+     key_import},
+    {"key export", "KEY", 1, 1, TOKEN | PIN | O(LOGIN) | O(FORMAT) | O(OUT), "print the public key",
+     "In PEM, DER or as a line for OpenSSH's authorized_keys.", key_export},
     {"key list", "", 0, 0, TOKEN | PIN | O(JSON) | O(LOGIN), "list the keys", NULL, key_list},
     {"key show", "KEY", 1, 1, TOKEN | PIN | O(JSON) | O(LOGIN), "show all that is known of a key",
      NULL, key_show},
@@ -103,6 +136,16 @@ const struct verb verbs[] = {
      "make a certificate request (PKCS#10, PEM) signed by the key",
      "/CN=…/O=… keeps the order written; CN=…,O=… is RFC 4514, the last part comes first.",
      key_csr},
+    {"key wrap", "KEY", 1, 1, TOKEN | PIN | O(WITH) | O(MECHANISM) | O(OUT),
+     "take an extractable key out, encrypted under another key",
+     "Both are named on one token; the other key must have been made with --usage wrap.", key_wrap},
+    {"key unwrap", "FILE", 1, 1,
+     TOKEN | PIN | O(JSON) | O(WITH) | O(MECHANISM) | O(TYPE) | O(LABEL) | O(ID) | O(USAGE) |
+         O(EXTRACTABLE) | O(ALWAYS_AUTHENTICATE),
+     "store a key that was wrapped",
+     "--type, and the --mechanism it was wrapped with, are not in the "
+     "file.",
+     key_unwrap},
     {"cert import", "FILE", 1, 1, TOKEN | PIN | O(LABEL) | O(ID) | O(REPLACE),
      "store a certificate (PEM or DER) beside its key",
      "The key is found by its public key; the certificate takes its ID and label.\n"
@@ -114,6 +157,27 @@ const struct verb verbs[] = {
     {"cert delete", "CERT", 1, 1, TOKEN | PIN | O(YES), "delete a certificate", NULL, cert_delete},
     {"object list", "", 0, 0, TOKEN | PIN | O(JSON) | O(LOGIN), "list the objects of every kind",
      NULL, object_list},
+    {"encrypt", "KEY [FILE]", 1, 2, TOKEN | PIN | O(LOGIN) | O(MECHANISM) | O(OUT),
+     "encrypt a file of any size",
+     "With an AES key: AES-GCM. With an RSA key, which needs no PIN: one short block.\n"
+     "Without FILE, or with -, standard input.",
+     file_encrypt},
+    {"decrypt", "KEY [FILE]", 1, 2, TOKEN | PIN | O(MECHANISM) | O(OUT),
+     "decrypt what encrypt made",
+     "With --out a file is there when all of it was found unchanged, and not before.",
+     file_decrypt},
+    {"sign", "KEY [FILE]", 1, 2, TOKEN | PIN | O(MECHANISM) | O(DER) | O(OUT),
+     "sign a file of any size", "With a secret key: its MAC (HMAC, AES-CMAC).", file_sign},
+    {"verify", "KEY [FILE]", 1, 2, TOKEN | PIN | O(LOGIN) | O(SIGNATURE) | O(MECHANISM) | O(DER),
+     "does the signature fit the file and the key", "A secret key needs --login.", file_verify},
+    {"secret put", "NAME [FILE]", 1, 2, TOKEN | PIN | O(REPLACE),
+     "store a password or another secret",
+     "From FILE or standard input, or typed where that is a terminal.", secret_put},
+    {"secret get", "NAME", 1, 1, TOKEN | PIN | O(OUT), "print a secret", NULL, secret_get},
+    {"secret list", "", 0, 0, TOKEN | PIN | O(JSON), "list the names of the secrets", NULL,
+     secret_list},
+    {"secret delete", "NAME", 1, 1, TOKEN | PIN | O(YES), "delete a secret, for good", NULL,
+     secret_delete},
     {"tpm status", "", 0, 0, COMMON | O(JSON), "show the TPM and its count of wrong PINs", NULL,
      tpm_status},
     {"tpm harden", "", 0, 0,

@@ -172,7 +172,9 @@ static CK_RV hmac_in_software(const struct mech_call *call, struct mech_stream *
     enum hash h = call->mech->mac_hash;
     TRY(soft_digest_final(s->digest, inner));
     const struct bytes parts[] = {secret_bytes(&s->state), BYTES(inner, hash_size(h))};
-    return soft_hash(h, parts, 2, ret);
+    CK_RV rv = soft_hash(h, parts, 2, ret);
+    secret_wipe(inner, sizeof(inner));
+    return rv;
 }
 
 static CK_RV hmac_final(const struct mech_call *call, struct mech_stream *s, uint8_t *ret)

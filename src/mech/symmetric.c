@@ -22,14 +22,17 @@ static CK_RV cfb8_encrypt(const struct mech_call *call, uint8_t *iv16, const uin
                           uint8_t *out, size_t n)
 {
     uint8_t block[AES_BLOCK];
+    CK_RV rv = CKR_OK;
     for (size_t i = 0; i < n; i++) {
-        TRY(run(call, AES_ECB, true, NULL, iv16, block, AES_BLOCK));
+        rv = run(call, AES_ECB, true, NULL, iv16, block, AES_BLOCK);
+        if (rv != CKR_OK)
+            break;
         out[i] = in[i] ^ block[0];
         memmove(iv16, iv16 + 1, AES_BLOCK - 1);
         iv16[AES_BLOCK - 1] = out[i];
     }
     secret_wipe(block, sizeof(block));
-    return CKR_OK;
+    return rv;
 }
 
 /* All of the ciphertext is known: the registers of 64 bytes fit one command. */

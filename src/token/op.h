@@ -16,6 +16,7 @@ struct op {
     struct buf data;             /* what came so far, where it does neither */
     struct buf signature;        /* C_VerifySignatureInit's */
     bool updated;                /* multi-part under way */
+    bool keyed;                  /* a digest over a key: its state is as secret as that */
     bool in_message;             /* between C_…MessageBegin and the message's end */
     struct mech_message message; /* that message's parameter */
     uint64_t messages;           /* that got a counted IV */

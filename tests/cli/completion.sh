@@ -15,7 +15,7 @@ offers() { # 'EXPECTED WORDS' WORDS...: the last WORD is the one being typed
 
 complete -p latchkey >out
 prints '-F _latchkey latchkey'
-offers 'token key cert object tpm doctor help version' ''
+offers 'token key cert object encrypt decrypt sign verify secret tpm doctor help version' ''
 offers 'token tpm' t
 offers 'create list show destroy pin reset-pin' token ''
 offers 'pin' token pi
@@ -26,7 +26,12 @@ offers 'token tpm' help t
 offers 'generate' help key gen
 offers 'P-256 P-384 P-521 P-224' key generate --curve ''
 offers 'P-384' key generate --curve P-3
-offers 'ec rsa' key generate --type ''
+offers 'ec ed25519' key generate --type e
+offers 'aes' key import --type ae
+offers 'generate import export list show delete csr wrap unwrap' key ''
+offers 'put get list delete' secret ''
+offers '--signature' verify k --si
+offers 'ecdsa-sha256 ecdsa-sha384 ecdsa-sha512' sign --mechanism ecdsa
 offers '' key generate --pin-file ''
 offers '--usage' key generate --label x --us
 offers '--pin-file --pin-fd --pin-env --pin-file-out' token create --pin

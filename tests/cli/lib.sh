@@ -62,9 +62,13 @@ use_softhsm() {
     MODULE=/usr/lib/softhsm/libsofthsm2.so
 }
 
+on_softhsm() { # for what SoftHSM's module lacks
+    [ -n "${LATCHKEY_CLI_SOFTHSM:-}" ]
+}
+
 # A token "web" with the PINs in the files pin and so-pin.
 start_token() {
-    if [ -n "${LATCHKEY_CLI_SOFTHSM:-}" ]; then use_softhsm; else start_tpm; fi
+    if on_softhsm; then use_softhsm; else start_tpm; fi
     printf 123456 >pin
     printf 87654321 >so-pin
     succeeds lk token create --label web --pin-file pin --so-pin-file so-pin

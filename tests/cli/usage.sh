@@ -14,7 +14,7 @@ holds cmp out help.out
 
 mapfile -t verbs < <(sed -n '/^  [a-z]/s/^  \([a-z][a-z -]*[a-z]\)  *.*/\1/p' help.out |
     sed -E 's/ +[A-Z\[].*//; s/  .*//' | sort -u)
-holds test "${#verbs[@]}" -ge 24
+holds test "${#verbs[@]}" -ge 36
 mandoc -T utf8 "$MANUAL" | col -bx >manual
 for verb in "${verbs[@]}"; do
     read -ra words <<<"$verb"
@@ -69,6 +69,18 @@ exits 2 lk key generate --label a --usage dance
 exits 2 lk key generate --label a --usage decrypt
 exits 2 lk key generate --label a --type rsa --usage derive
 exits 2 lk key generate --label a --id xyz
+exits 2 lk key generate --label a --type aes --bits 100
+exits 2 lk key generate --label a --type aes --usage derive
+exits 2 lk key import pem --label a --type dsa
+exits 2 lk key export a --format jwk
+exits 2 lk key wrap a
+complains '--with is missing'
+exits 2 lk key unwrap f --with a --label b
+complains '--type is missing'
+exits 2 lk key unwrap f --with a --type aes
+complains '--label is missing'
+exits 2 lk verify a
+complains '--signature is missing'
 exits 2 lk key csr a
 complains '--subject is missing'
 exits 2 lk token create --label "$(printf 'x%.0s' {1..33})"
