@@ -54,14 +54,26 @@ static CK_RV run_cmac(const void *key, const struct bytes *parts, size_t n_parts
     return mac_cmac.final(&call, &s, ret);
 }
 
+/* What goes in may be key material itself: the output before it. */
+static CK_RV join(const struct bytes *parts, size_t n_parts, struct secret *ret)
+{
+    size_t n = 0, at = 0;
+    for (size_t i = 0; i < n_parts; i++)
+        n += parts[i].n;
+    TRY(secret_new(ret, n));
+    for (size_t i = 0; i < n_parts; at += parts[i++].n)
+        if (parts[i].n)
+            memcpy(ret->p + at, parts[i].p, parts[i].n);
+    return CKR_OK;
+}
+
 static CK_RV run_tpm_hmac(const void *key, const struct bytes *parts, size_t n_parts, uint8_t *ret)
 {
     const struct mech_call *call = key;
-    CLEANUP(buf_free) struct buf message = {0};
-    for (size_t i = 0; i < n_parts; i++)
-        TRY(buf_bytes_append(&message, parts[i]));
+    CLEANUP(secret_free) struct secret message = {0};
+    TRY(join(parts, n_parts, &message));
     return tpm_hmac(call->tpm, call->key->tpm_key, call->params->derivation.prf,
-                    buf_bytes(&message), ret);
+                    secret_bytes(&message), ret);
 }
 
 static bool tpm_has(enum hash h)
@@ -69,7 +81,15 @@ static bool tpm_has(enum hash h)
     return h == HASH_SHA1 || h == HASH_SHA256 || h == HASH_SHA384 || h == HASH_SHA512;
 }
 
-/* A key in the TPM is one for HMAC or one of AES. */
+/* Can the TPM do HMAC with that hash and its key? One of AES is none for HMAC. One of an HMAC's own
+ * type may have been hashed, with that hash, on its way in (RFC 2104), and is then good for no
+ * other. */
+static bool tpm_can(const struct mech_key *key, enum hash h)
+{
+    enum hash own = mech_hmac_hash(key->type);
+    return tpm_has(h) && key->type != CKK_AES && (own == HASH_NONE || own == h);
+}
+
 CK_RV derive_prf(const struct mech_call *call, struct soft_prf *ret)
 {
     const struct mech_key *key = call->key;
@@ -82,7 +102,7 @@ CK_RV derive_prf(const struct mech_call *call, struct soft_prf *ret)
     }
     if (!key->tpm_key)
         return soft_prf_hmac(h, key->value, ret);
-    if (key->type == CKK_AES || !tpm_has(h))
+    if (!tpm_can(key, h))
         return error_log(CKR_KEY_FUNCTION_NOT_PERMITTED, "no TPM computes that HMAC with this key");
     *ret = (struct soft_prf){hash_size(h), run_tpm_hmac, call, NULL};
     return CKR_OK;

@@ -4,6 +4,8 @@
 
 /* ---- the primitive ------------------------------------------------------------------------- */
 
+enum { HOLD = 64 << 10 }; /* bytes that the TPM encrypts under one hold of its lock */
+
 static CK_RV run(const struct mech_call *call, enum aes_mode mode, bool encrypt, uint8_t *iv16,
                  const uint8_t *in, uint8_t *out, size_t n)
 {
@@ -13,8 +15,16 @@ static CK_RV run(const struct mech_call *call, enum aes_mode mode, bool encrypt,
                                                        [AES_CFB128] = TPM_CFB,
                                                        [AES_OFB] = TPM_OFB};
     const struct mech_key *key = call->key;
-    return key->tpm_key ? tpm_aes(call->tpm, key->tpm_key, ciphers[mode], encrypt, iv16, in, out, n)
-                        : soft_aes(mode, encrypt, key->value, iv16, in, out, n);
+    if (!key->tpm_key)
+        return soft_aes(mode, encrypt, key->value, iv16, in, out, n);
+    while (n) { /* other sessions get the TPM in between */
+        size_t some = n < HOLD ? n : HOLD;
+        TRY(tpm_aes(call->tpm, key->tpm_key, ciphers[mode], encrypt, iv16, in, out, some));
+        in += some;
+        out += some;
+        n -= some;
+    }
+    return CKR_OK;
 }
 
 /* SP800-38A, 6.3: each byte wants the ciphertext of the one before it. */

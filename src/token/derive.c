@@ -229,7 +229,7 @@ static CK_RV derive_ordinary(struct session *s, struct derivation *d, const CK_A
     TRY(objects_publish(s, d->made, d->n));
     *ret = d->made[0]->handle;
     for (size_t i = 0; i < p->n_extra; i++)
-        *p->extra[i].ret = d->made[1 + i]->handle;
+        memcpy(p->extra[i].ret, &d->made[1 + i]->handle, sizeof(CK_OBJECT_HANDLE));
     return CKR_OK;
 }
 

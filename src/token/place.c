@@ -1,6 +1,7 @@
 #include "internal.h"
 
 #include <latchkey/vendor.h>
+#include <soft/aes.h>
 
 /* Where a new key lives: in the TPM, sealed in the store, or in this process for a session. */
 
@@ -55,17 +56,18 @@ static bool aes_fits(const struct tpm_caps *caps, size_t n)
     return n >= 16 && n <= 32 && n % 8 == 0 && (caps->aes_sizes & (1u << (n / 8 - 2)));
 }
 
-/* A key of 64 bytes is no longer than any hash's block: the TPM takes it for every hash. */
-enum { GENERIC_MAX = 64 };
+/* The TPM takes 64 bytes of a keyed hash's key, which is no more than any hash's block, whatever
+ * that is. One that is longer than its hash's block is hashed first. */
+enum { HMAC_MAX = 64 };
 
 static bool secret_fits(const struct tpm_caps *caps, CK_KEY_TYPE type, size_t n)
 {
     enum hash h = mech_hmac_hash(type);
     if (type == CKK_AES)
         return aes_fits(caps, n);
-    if (type == CKK_GENERIC_SECRET)
-        return n >= 1 && n <= GENERIC_MAX;
-    return h != HASH_NONE && (caps->hashes & (1u << h)); /* a longer one is hashed first */
+    bool hashed = h != HASH_NONE && n > hash_block_size(h);
+    return n >= 1 && (n <= HMAC_MAX || hashed) &&
+           (type == CKK_GENERIC_SECRET || (h != HASH_NONE && (caps->hashes & (1u << h))));
 }
 
 static bool algorithm_fits(const struct tpm_caps *caps, const struct object *o,
@@ -258,13 +260,58 @@ static CK_RV place_software(struct session *s, struct object *o, const struct ma
                                             : place_in_memory(o, &made);
 }
 
+/* ---- CKA_CHECK_VALUE (2.40, 4.10.2) -------------------------------------------------------- */
+
+enum { CHECK_VALUE = 3 };
+
+/* Of AES keys the first bytes of an encrypted zero block, of others those of the value's SHA-1.
+ * False: the TPM made it and tells nothing of it. */
+static CK_RV compute_check_value(struct token *t, const struct object *o, struct bytes value,
+                                 uint8_t *ret, bool *ret_known)
+{
+    CLEANUP(key_release) struct held_key held = {0};
+    uint8_t block[AES_BLOCK] = {0}, hash[HASH_MAX] = {0};
+    bool aes = attrs_ulong(&o->attrs, CKA_KEY_TYPE, 0) == CKK_AES;
+    if (!value.n) {
+        TRY(key_hold(t, o, &held));
+        value = held.key.value;
+    }
+    if (aes && value.n)
+        TRY(soft_aes(AES_ECB, true, value, NULL, block, block, sizeof(block)));
+    else if (aes)
+        TRY(token_use_rv(tpm_aes(t->lib->tpm, held.key.tpm_key, TPM_ECB, true, NULL, block, block,
+                                 sizeof(block))));
+    else if (value.n)
+        TRY(soft_hash(HASH_SHA1, &value, 1, hash));
+    *ret_known = aes || value.n;
+    memcpy(ret, aes ? block : hash, CHECK_VALUE);
+    return CKR_OK;
+}
+
+/* The template may give it: the right one, or an empty one, which says that none is wanted. */
+static CK_RV check_value(struct token *t, struct object *o, struct bytes value)
+{
+    uint8_t own[CHECK_VALUE] = {0};
+    bool known;
+    const struct attr *given = attrs_find(&o->attrs, CKA_CHECK_VALUE);
+    if (attrs_ulong(&o->attrs, CKA_CLASS, 0) != CKO_SECRET_KEY || (given && !given->value.n))
+        return CKR_OK;
+    TRY(compute_check_value(t, o, value, own, &known));
+    if (given)
+        return known && bytes_equal(buf_bytes(&given->value), BYTES_OF(own))
+                   ? CKR_OK
+                   : CKR_ATTRIBUTE_VALUE_INVALID;
+    return known ? attrs_set(&o->attrs, CKA_CHECK_VALUE, BYTES_OF(own)) : CKR_OK;
+}
+
 CK_RV key_place(struct session *s, struct object *o, enum origin origin,
                 const struct material *from, size_t length)
 {
     bool tpm;
     TRY(key_fits_tpm(s, o, origin, from, length, &tpm));
     TRY(tpm ? place_in_tpm(s, o, from, length) : place_software(s, o, from, length));
-    return key_tell_protection(o);
+    TRY(key_tell_protection(o));
+    return check_value(s->token, o, from->value);
 }
 
 /* ---- what is said of it -------------------------------------------------------------------- */

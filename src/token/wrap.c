@@ -142,10 +142,11 @@ static CK_RV put_out(struct bytes wrapped, CK_BYTE *out, CK_ULONG *out_n)
     return CKR_OK;
 }
 
-static CK_RV wrap_plain(const struct wrapper *w, struct bytes value, CK_BYTE *out, CK_ULONG *out_n)
+static CK_RV wrap_plain(struct wrapper *w, struct bytes value, CK_BYTE *out, CK_ULONG *out_n)
 {
     CLEANUP(secret_free) struct secret wrapped = {0};
     CK_ULONG room = *out_n;
+    w->params.data_n = value.n; /* CCM: whatever the parameter says (3.2, 6.13.5) */
     *out_n = (CK_ULONG)crypt_most(&w->call, true, value.n);
     if (!out)
         return CKR_OK;
@@ -165,6 +166,7 @@ static CK_RV wrap_authenticated(struct wrapper *w, struct bytes value, CK_BYTE *
         return CKR_OK;
     if (room < *out_n)
         return CKR_BUFFER_TOO_SMALL;
+    w->params.data_n = value.n;
     TRY(message_iv(&w->message));
     TRY(buf_set(&w->params.iv, BYTES(w->message.iv, w->message.iv_n)));
     TRY(wrap_rv(crypt_whole(&w->call, true, value, &wrapped)));
@@ -207,6 +209,8 @@ static CK_RV unwrap_bytes(struct wrapper *w, struct bytes wrapped, bool authenti
                           struct secret *ret)
 {
     CLEANUP(buf_free) struct buf whole = {0};
+    size_t mac_n = authenticated ? 0 : w->params.mac_n;
+    w->params.data_n = wrapped.n > mac_n ? wrapped.n - mac_n : 0;
     if (!authenticated)
         return unwrap_rv(crypt_whole(&w->call, false, wrapped, ret));
     TRY(buf_set(&w->params.iv, BYTES(w->message.iv, w->message.iv_n)));

@@ -447,7 +447,8 @@ static void test_lengths(void **state)
     assert_derives_not_with(SIZE_MAX, CKR_KEY_SIZE_RANGE, &d);
 }
 
-/* 6.42: CMAC's base key must be CKK_AES; a TPM has no HMAC with that. */
+/* 6.42: CMAC's base key must be CKK_AES; a TPM has no HMAC with that, nor another HMAC with a key
+ * that is one hash's. */
 static void test_key_types(void **state)
 {
     (void)state;
@@ -466,6 +467,12 @@ static void test_key_types(void **state)
     pair_free(&pair);
     p.prfType = CKM_SHA256_HMAC;
     d.key = in_tpm(CKK_AES, BYTES_OF(value), &pair);
+    assert_derives_not(CKR_KEY_FUNCTION_NOT_PERMITTED, &d);
+    pair_free(&pair);
+    CLEANUP(secret_free) struct secret derived = {0};
+    d.key = in_tpm(CKK_SHA256_HMAC, BYTES_OF(value), &pair);
+    assert_ok(derive(&d, &derived));
+    p.prfType = CKM_SHA512_HMAC; /* the TPM may have but this key's SHA-256 */
     assert_derives_not(CKR_KEY_FUNCTION_NOT_PERMITTED, &d);
     pair_free(&pair);
 }

@@ -312,33 +312,6 @@ static void test_info(void **state)
     assert_int_equal(info.flags & CKF_HW, 0);
 }
 
-/* What the capabilities promise, the TPM makes, and no more. */
-static void test_sizes_are_true(void **state)
-{
-    (void)state;
-    struct tpm_caps caps;
-    struct mech_pair_wanted wanted = {.parent = srk(), .auth = BYTES_STR("0123456789abcdef")};
-    assert_ok(tpm_get_caps(fx.tpm, &caps));
-    for (unsigned i = 0; i < 4; i++) {
-        struct tpm_key_made made = {0};
-        bool told = caps.rsa_sizes & 1u << i;
-        wanted.modulus_bits = 1024 * (i + 1);
-        assert_int_equal(rsa_generate_pair(fx.tpm, &wanted, &made) == CKR_OK, told);
-        if (told)
-            assert_int_equal(made.modulus.n * 8, wanted.modulus_bits);
-        tpm_key_made_free(&made);
-    }
-    for (int c = CURVE_P224; c < CURVE_COUNT; c++) {
-        struct tpm_key_made made = {0};
-        bool told = caps.curves & 1u << c;
-        wanted.curve = (enum curve)c;
-        assert_int_equal(ec_generate_pair(fx.tpm, &wanted, &made) == CKR_OK, told);
-        if (told)
-            assert_int_equal(made.point.n, 1 + 2 * curve_field_size((enum curve)c));
-        tpm_key_made_free(&made);
-    }
-}
-
 static void test_output_sizes(void **state)
 {
     (void)state;
