@@ -134,7 +134,7 @@ size_t mechanism_iv(const struct mechanism *mechanism)
     return mechanism->parameter <= PARAMETER_GCM ? sizes[mechanism->parameter] : 0;
 }
 
-static void fill_oaep(int nid, struct mechanism_room *ret)
+static void fill_hash(int nid, struct mechanism_room *ret)
 {
     for (size_t i = 0; i < sizeof(hashes) / sizeof(*hashes); i++)
         if (hashes[i].nid == nid) {
@@ -166,15 +166,15 @@ void mechanism_fill(const struct mechanism *mechanism, struct mechanism_room *re
         point(ret, &ret->gcm, sizeof(ret->gcm));
         break;
     case PARAMETER_PSS:
-        fill_oaep(mechanism->hash, ret);
+        fill_hash(mechanism->hash, ret);
         point(ret, &ret->pss, sizeof(ret->pss));
         break;
     case PARAMETER_OAEP:
-        fill_oaep(mechanism->hash, ret);
+        fill_hash(mechanism->hash, ret);
         point(ret, &ret->oaep, sizeof(ret->oaep));
         break;
     case PARAMETER_RSA_AES:
-        fill_oaep(mechanism->hash, ret);
+        fill_hash(mechanism->hash, ret);
         ret->rsa_aes = (CK_RSA_AES_KEY_WRAP_PARAMS){256, &ret->oaep};
         point(ret, &ret->rsa_aes, sizeof(ret->rsa_aes));
         break;

@@ -160,6 +160,13 @@ exits 1 lk encrypt rsa plain --mechanism rsa-oaep-sha1 -o fresh2
 complains 'key wrap'
 holds test ! -e fresh2
 
+# a key that wants the PIN at each use
+succeeds lk key generate --type rsa --label careful --always-authenticate --pin-file pin
+printf 'attack at dawn' >plain
+succeeds lk encrypt careful plain --mechanism rsa-oaep-sha1 -o sealed
+succeeds lk decrypt careful sealed --mechanism rsa-oaep-sha1 --pin-file pin
+holds cmp out plain
+
 # --- keys that do not ---------------------------------------------------------------------------------
 exits 3 lk encrypt aes plain
 complains '--login'

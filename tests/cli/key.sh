@@ -34,8 +34,9 @@ json '[k["usage"] for k in d if k["label"] == "rsa3"] == [["decrypt"]]'
 json '[k["usage"] for k in d if k["label"] == "ec256"] == [["sign"]]'
 json '[k["usage"] for k in d if k["label"] == "ec-P-384"] == [["sign", "derive"]]'
 succeeds lk key list --login --pin-file pin
-prints '^LABEL +ID +TYPE +CLASS +USAGE$'
-prints '^rsa +0a0b +RSA 2048 +private +sign,decrypt$'
+on_softhsm || prints '^LABEL +ID +TYPE +CLASS +USAGE +PROTECTION$'
+on_softhsm && prints '^LABEL +ID +TYPE +CLASS +USAGE$'
+prints '^rsa +0a0b +RSA 2048 +private +sign,decrypt( +tpm)?$'
 
 succeeds lk key show ec256
 prints 'BEGIN PUBLIC KEY'

@@ -45,6 +45,12 @@ succeeds lk key unwrap by-openssl --with kek --mechanism aes-key-wrap --type aes
     --pin-file pin
 same_key back
 
+if ! on_softhsm; then # RFC 5649
+    succeeds lk key wrap data --with kek --mechanism aes-kwp --pin-file pin -o wrapped
+    openssl enc -d -id-aes256-wrap-pad -K "$(hex kek.raw)" -iv A65959A6 -in wrapped -out again.raw
+    holds cmp again.raw data.raw
+fi
+
 # a private key comes back with its public half
 openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out rsa.pem 2>/dev/null
 openssl pkey -in rsa.pem -pubout -out rsa.pub
@@ -58,6 +64,16 @@ holds cmp out rsa.pub
 succeeds lk sign rsa2 plain --pin-file pin -o sig
 holds openssl dgst -sha256 -verify rsa.pub -signature sig plain >verdict
 
+# all or nothing: where the public half is refused, the private one does not stay
+(
+    export REFUSING_MODULE=${MODULE:-$LATCHKEY_BUILD/latchkey-pkcs11.so} REFUSING_CALL=1
+    MODULE=$LATCHKEY_BUILD/tests/refusing-module.so
+    exits 6 lk key unwrap wrapped --with kek --type rsa --label half --pin-file pin
+    complains "public key 'half'"
+    exits 3 lk key show half --login --pin-file pin
+    exit "$FAILURES"
+) || FAILURES=$((FAILURES + 1))
+
 # under RSA
 succeeds lk key generate --type rsa --label transport --usage wrap --pin-file pin
 there_and_back transport --mechanism rsa-pkcs
@@ -65,10 +81,21 @@ there_and_back transport --mechanism rsa-oaep-sha1
 if ! on_softhsm; then
     there_and_back transport
     there_and_back transport --mechanism rsa-aes
+    openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out ours.pem 2>/dev/null
     openssl ecparam -name P-256 -genkey -noout -out ec.pem
     openssl pkey -in ec.pem -pubout -out ec.pub
     succeeds lk key import ec.pem --label ec --extractable --pin-file pin
     succeeds lk key wrap ec --with transport --pin-file pin -o wrapped
+    # openssl finds the same: an AES key under OAEP, and PKCS#8 under that
+    succeeds lk key import ours.pem --label ours --usage wrap --pin-file pin
+    succeeds lk key wrap ec --with ours --pin-file pin -o for-openssl
+    head -c 256 for-openssl >head
+    tail -c +257 for-openssl >body
+    openssl pkeyutl -decrypt -inkey ours.pem -in head -out inner.raw -pkeyopt rsa_padding_mode:oaep \
+        -pkeyopt rsa_oaep_md:sha256 -pkeyopt rsa_mgf1_md:sha256
+    openssl enc -d -id-aes256-wrap-pad -K "$(hex inner.raw)" -iv A65959A6 -in body -out inner.der
+    openssl pkey -inform DER -in inner.der -pubout -out inner.pub
+    holds cmp inner.pub ec.pub
     succeeds lk key delete ec -y --pin-file pin
     succeeds lk key unwrap wrapped --with transport --type ec --label ec2 --pin-file pin
     succeeds lk key export ec2

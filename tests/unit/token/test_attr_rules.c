@@ -158,9 +158,10 @@ static void test_values_out_of_range(void **state)
         assert_rv(rv, CKA_CHECK_VALUE, with_value(&x509, CKA_CHECK_VALUE, bytes, n));
         assert_rv(rv, CKA_CHECK_VALUE, with_value(&generic, CKA_CHECK_VALUE, bytes, n));
     }
-    CK_ULONG huge = CK_UNAVAILABLE_INFORMATION;
-    assert_rv(CKR_ATTRIBUTE_VALUE_INVALID, CKA_CERTIFICATE_CATEGORY,
-              with_value(&x509, CKA_CERTIFICATE_CATEGORY, &huge, sizeof(huge)));
+    static const CK_ULONG huge[] = {63, 64, 65, CK_UNAVAILABLE_INFORMATION};
+    for (size_t i = 0; i < COUNT(huge); i++)
+        assert_rv(CKR_ATTRIBUTE_VALUE_INVALID, CKA_CERTIFICATE_CATEGORY,
+                  with_value(&x509, CKA_CERTIFICATE_CATEGORY, &huge[i], sizeof(huge[i])));
     for (CK_ULONG n = 1; n <= sizeof(bytes); n++) {
         bool key = n == 16 || n == 24 || n == 32;
         assert_rv(key ? CKR_OK : CKR_ATTRIBUTE_VALUE_INVALID, CKA_VALUE,
