@@ -640,6 +640,17 @@ def wrap_private(mechanism, parameter=None):
     session.destroyObject(wrapping)
 
 
+def wrap_padded(length):
+    """CKM_AES_KEY_WRAP "can wrap a key of any length", padded with zeros (3.2, 6.16.3); CKA_VALUE_LEN tells how many go."""
+    kek, wrapping = aes_raw(False)
+    value = os.urandom(length)
+    handle = session.createObject(secret_key(CKK_GENERIC_SECRET, value, "odd"))
+    wrapped = session.wrapKey(wrapping, handle, Mechanism(CKM_AES_KEY_WRAP))
+    equal(wrapped, keywrap.aes_key_wrap(kek, value + bytes(-length % 8)))
+    back = session.unwrapKey(wrapping, wrapped, DERIVED + [(CKA_VALUE_LEN, length)], Mechanism(CKM_AES_KEY_WRAP))
+    equal(attribute(back, CKA_VALUE), value)
+
+
 def wrap_refused():
     _, wrapping = aes_raw(False)
     kept = aes_key(256, "kept", token=False, extractable=False)
@@ -755,6 +766,8 @@ for where, token in (("session", False), ("token", True)):
     check(f"wrap_aes/KEY-WRAP/{where}", wrap_aes, CKM_AES_KEY_WRAP, keywrap.aes_key_wrap, token)
     # CKM_AES_KEY_WRAP_KWP, RFC 5649
     check(f"wrap_aes/KWP/{where}", wrap_aes, 0x210B, keywrap.aes_key_wrap_with_padding, token)
+check("wrap_padded/20", wrap_padded, 20)
+check("wrap_private/KEY-WRAP", wrap_private, CKM_AES_KEY_WRAP)
 check("wrap_private/KWP", wrap_private, 0x210B)
 check("wrap_private/CBC-PAD", wrap_private, CKM_AES_CBC_PAD, bytes(range(16)))
 for function in (wrap_refused, usage_held, persistence, pins, init_token):
