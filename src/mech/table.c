@@ -173,6 +173,8 @@ static const struct mech table[] = {
            sp800_108_derive),
     {.type = CKM_PKCS5_PBKD2, .key_type = NO_KEY, .flags = CKF_GENERATE,
      .params = kdf_params_pbkdf2, .generate = kdf_pbkdf2},
+    DERIVE(CKM_AES_ECB_ENCRYPT_DATA, CKK_AES, aes_params_data, aes_derive, .mode = AES_ECB),
+    DERIVE(CKM_AES_CBC_ENCRYPT_DATA, CKK_AES, aes_params_iv_data, aes_derive, .mode = AES_CBC),
     DERIVE(CKM_CONCATENATE_BASE_AND_KEY, MECH_ANY_SECRET, combine_params_key, combine_base_key, .glues = true),
     DERIVE(CKM_CONCATENATE_BASE_AND_DATA, MECH_ANY_SECRET, combine_params_data, combine_base_data, .glues = true),
     DERIVE(CKM_CONCATENATE_DATA_AND_BASE, MECH_ANY_SECRET, combine_params_data, combine_data_base, .glues = true),
