@@ -409,7 +409,7 @@ static void a_modulus(void)
 }
 static void unknown_curve(void)
 {
-    struct blob curve = ec_params(NID_brainpoolP256r1);
+    struct blob curve = ec_params(NID_brainpoolP512t1);
     set_part(&parts, (CK_ATTRIBUTE){CKA_EC_PARAMS, curve.p, curve.n});
 }
 static void curve_of_the_other_kind(void)
