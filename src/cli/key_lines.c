@@ -16,6 +16,14 @@ CK_RV key_lines_print(struct cli *cli, const struct object *key)
            "  PKCS11_MODULE_PATH=%s openssl req -new -engine pkcs11 -keyform engine \\\n"
            "      -key '%s' -subj /CN=example\n",
            module, uri);
+    if (object_ulong(cli, key->handle, CKA_KEY_TYPE) == CKK_EC_EDWARDS) {
+        /* OpenSSH's PKCS#11 code knows Ed25519 since 10.1 only; its agent protocol always did */
+        printf("ssh:\n"
+               "  latchkey key export '%s' --format ssh   # the line for authorized_keys\n"
+               "  eval \"$(latchkey ssh-agent)\"; ssh user@host\n",
+               (const char *)key->label.p);
+        return CKR_OK;
+    }
     printf("ssh:\n"
            "  ssh-keygen -D %s        # the line for authorized_keys\n"
            "  ssh -o PKCS11Provider=%s user@host\n",
