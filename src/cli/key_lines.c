@@ -7,7 +7,9 @@
 CK_RV key_lines_print(struct cli *cli, const struct object *key)
 {
     CLEANUP(buf_free) struct buf text = {0};
+    CLEANUP(buf_free) struct buf public = {0};
     TRY(uri_format(cli, CKO_PRIVATE_KEY, buf_bytes(&key->id), NO_BYTES, &text));
+    TRY(uri_format(cli, CKO_PUBLIC_KEY, buf_bytes(&key->id), NO_BYTES, &public));
     const char *uri = (const char *)text.p, *module = cli->module.path;
     printf("\nnginx (the engine section of openssl.cnf names the module, see latchkey-pkcs11(7)):\n"
            "  ssl_certificate_key \"engine:pkcs11:%s?pin-source=file:/path/to/pin\";\n",
@@ -21,7 +23,7 @@ CK_RV key_lines_print(struct cli *cli, const struct object *key)
         printf("ssh:\n"
                "  latchkey key export '%s' --format ssh   # the line for authorized_keys\n"
                "  eval \"$(latchkey ssh-agent)\"; ssh user@host\n",
-               (const char *)key->label.p);
+               (const char *)public.p);
         return CKR_OK;
     }
     printf("ssh:\n"

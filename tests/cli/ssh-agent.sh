@@ -116,6 +116,24 @@ succeeds ssh-add -T ed.pub
 exits 1 ssh-add -X
 unset SSH_ASKPASS SSH_ASKPASS_REQUIRE
 
+# --- another PIN ---------------------------------------------------------------------------------
+
+# What was logged in stays so. A key that wants the PIN again gets the old one once, not each time.
+wrong_pins() {
+    lk tpm status --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["lockout_counter"])'
+}
+if ! on_softhsm; then
+    printf 234567 >new-pin
+    before=$(wrong_pins)
+    succeeds lk token pin --pin-file pin --new-pin-file new-pin
+    for _ in 1 2 3; do
+        exits 1 ssh-add -T again.pub
+    done
+    same "$(wrong_pins)" $((before + 1))
+    succeeds ssh-add -T ed.pub
+    succeeds lk token pin --pin-file new-pin --new-pin-file pin
+fi
+
 # --- its end -------------------------------------------------------------------------------------
 
 exits 2 env -u SSH_AGENT_PID "$COMMAND" ssh-agent -k
@@ -157,8 +175,7 @@ if [ "$(id -u)" = 0 ]; then
     succeeds setpriv --reuid=nobody --regid=nogroup --clear-groups \
         /usr/bin/python3 - "$SSH_AUTH_SOCK" dropped <"$HERE/agent_client.py"
 fi
-kill -KILL "$SSH_AGENT_PID"
-wait "$SSH_AGENT_PID" 2>/dev/null
+{ kill -KILL "$SSH_AGENT_PID" && wait "$SSH_AGENT_PID"; } 2>/dev/null
 holds test -S "$SSH_AUTH_SOCK"
 start_foreground "it's here" # takes the place of the one that was killed
 for signal in TERM INT HUP; do
