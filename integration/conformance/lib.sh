@@ -147,7 +147,7 @@ debian_source() {
         mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' | sed -n '/deb.*\/debian$/{p;q}')
         : "${mirror:=http://deb.debian.org/debian}"
         /usr/lib/apt/apt-helper download-file "$mirror/pool/main/$1" "$file.new" "SHA256:$2" >"$file.log" 2>&1 ||
-            skip "$(tail -n 1 "$file.log")"
+            skip "${1##*/} cannot be had: $(tail -n 1 "$file.log")"
         mv "$file.new" "$file"
     fi
     SOURCE=$WORK/source
