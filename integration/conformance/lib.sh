@@ -145,7 +145,7 @@ debian_source() {
     if ! sha256sum --check --status 2>/dev/null <<<"$2  $file"; then
         # shellcheck disable=SC2016 # apt expands it
         mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' | sed -n '/deb.*\/debian$/{p;q}')
-        : "${mirror:=http://deb.debian.org/debian}"
+        [ -n "$mirror" ] || skip 'apt names no mirror of Debian'
         /usr/lib/apt/apt-helper download-file "$mirror/pool/main/$1" "$file.new" "SHA256:$2" >"$file.log" 2>&1 ||
             skip "${1##*/} cannot be had: $(tail -n 1 "$file.log")"
         mv "$file.new" "$file"

@@ -14,7 +14,7 @@ static void missing_store_reads_as_empty(void **state)
     assert_int_equal(store_token_get(f->s, 1, &t), CKR_SLOT_ID_INVALID);
     struct store_object o;
     assert_int_equal(store_object_get(f->s, 1, 1, &o), CKR_OBJECT_HANDLE_INVALID);
-    int64_t *ids;
+    struct store_found *ids;
     OK(store_objects_find(f->s, 1, true, NULL, 0, &ids, &n));
     assert_int_equal(n, 0);
     free(ids);
