@@ -230,6 +230,11 @@ static const struct {
     {MECH_ANY_SECRET, 8, 8 * MECH_SECRET_MAX}, /* bits (6.42, 6.43) */
 };
 
+static CK_KEY_TYPE sized_as(CK_KEY_TYPE type)
+{
+    return mech_hmac_hash(type) == HASH_NONE ? type : MECH_HMAC_KEY;
+}
+
 static void rsa_sizes(const struct mech *m, CK_ULONG *low, CK_ULONG *high)
 {
     bool makes = m->flags & CKF_GENERATE_KEY_PAIR;
@@ -252,7 +257,7 @@ void mech_info(const struct mech *m, const struct tpm_caps *caps, CK_MECHANISM_I
     if (m->key_type == CKK_RSA)
         rsa_sizes(m, &low, &high);
     for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++)
-        if (sizes[i].key_type == m->key_type) {
+        if (sizes[i].key_type == sized_as(m->key_type)) {
             low = sizes[i].low;
             high = sizes[i].high;
         }
