@@ -138,7 +138,9 @@ static const struct mech table[] = {
      .params = keywrap_params_rsa, .cipher = &keywrap_rsa},
     MAC(CKM_AES_CMAC, CKK_AES, CKF_HW, HASH_NONE, params_none, mac_cmac),
     MAC(CKM_AES_CMAC_GENERAL, CKK_AES, CKF_HW, HASH_NONE, mac_params_general, mac_cmac),
-    MAC(CKM_AES_GMAC, CKK_AES, CKF_HW, HASH_NONE, mac_params_gmac, mac_gmac),
+    /* one parameter for many messages would be one IV for all of them */
+    {.type = CKM_AES_GMAC, .key_type = CKK_AES, .flags = CKF_HW | CKF_SIGN | CKF_VERIFY,
+     .params = mac_params_gmac, .mac = &mac_gmac},
 
     {.type = CKM_GENERIC_SECRET_KEY_GEN, .key_type = CKK_GENERIC_SECRET, .flags = CKF_HW | CKF_GENERATE,
      .params = params_none},
