@@ -76,6 +76,8 @@ CK_RV aead_params_ccm(const struct mech *m, const CK_MECHANISM *in, const struct
                       struct mech_params *ret);
 CK_RV aead_message_gcm(const struct mech *m, void *parameter, CK_ULONG n, struct mech_message *ret);
 CK_RV aead_message_ccm(const struct mech *m, void *parameter, CK_ULONG n, struct mech_message *ret);
+CK_RV aead_wrap_gcm(const struct mech *m, void *parameter, CK_ULONG n, struct mech_message *ret);
+CK_RV aead_wrap_ccm(const struct mech *m, void *parameter, CK_ULONG n, struct mech_message *ret);
 extern const struct mech_cipher aead_gcm, aead_ccm;
 
 /* mac.c */

@@ -65,6 +65,23 @@ CK_RV aead_message_gcm(const struct mech *m, void *parameter, CK_ULONG n, struct
     return CKR_OK;
 }
 
+/* 3.2, 6.13.3: C_WrapKey, whose tag is behind the wrapped key. */
+CK_RV aead_wrap_gcm(const struct mech *m, void *parameter, CK_ULONG n, struct mech_message *ret)
+{
+    const CK_MECHANISM in = {m->type, parameter, n};
+    READ_PARAM(CK_GCM_WRAP_PARAMS, p, &in);
+    if (!p.pIv || p.ulIvLen < 1 || p.ulIvLen > UINT32_MAX || !is_gcm_tag(p.ulTagBits) ||
+        (p.ulAADLen && !p.pAAD))
+        return CKR_MECHANISM_PARAM_INVALID;
+    *ret = (struct mech_message){.iv = p.pIv,
+                                 .iv_n = p.ulIvLen,
+                                 .fixed_bits = p.ulIvFixedBits,
+                                 .generator = p.ivGenerator,
+                                 .tag_n = p.ulTagBits / 8,
+                                 .aad = BYTES(p.pAAD, p.ulAADLen)};
+    return CKR_OK;
+}
+
 /* ---- GCM (SP800-38D) ----------------------------------------------------------------------- */
 
 static void ghash_add(struct ghash *g, struct bytes data)

@@ -136,9 +136,10 @@ struct mech_message {
     uint8_t *iv; /* goes in; generated ones come out */
     size_t iv_n, fixed_bits;
     CK_ULONG generator; /* CKG_… */
-    uint8_t *tag;
+    uint8_t *tag;       /* NULL: it is behind the data (wrap_message) */
     size_t tag_n;
-    size_t data_n; /* CCM */
+    size_t data_n;    /* CCM */
+    struct bytes aad; /* wrap_message */
 };
 
 /* What C_GenerateKeyPair asks for, and what came of it. */
@@ -208,6 +209,11 @@ struct mech {
      * CKR_MECHANISM_PARAM_INVALID. */
     CK_RV(*message)
     (const struct mech *m, void *parameter, CK_ULONG n, struct mech_message *ret);
+    /* The same for the parameter that C_WrapKey and C_UnwrapKey may have instead of the ordinary
+     * one; wrap_n: its size, which tells the two apart. */
+    CK_RV(*wrap_message)
+    (const struct mech *m, void *parameter, CK_ULONG n, struct mech_message *ret);
+    size_t wrap_n;
 };
 
 /* CKK_SHA256_HMAC → HASH_SHA256; HASH_NONE for other key types. */

@@ -82,18 +82,31 @@ static bool part_matches(struct token *t, const struct object *o, CK_ATTRIBUTE_T
            secret_equal(secret_bytes(&part), wanted);
 }
 
+static bool template_matches(const struct object *o, const CK_ATTRIBUTE *wanted)
+{
+    CLEANUP(buf_free) struct buf packed = {0};
+    return attrs_pack_template(wanted, &packed) == CKR_OK &&
+           bytes_equal(attrs_bytes(&o->attrs, wanted->type), buf_bytes(&packed));
+}
+
+static bool one_matches(struct token *t, const struct object *o, const CK_ATTRIBUTE *wanted)
+{
+    struct bytes value = BYTES(wanted->pValue, wanted->ulValueLen);
+    if (!attrs_revealable(&o->attrs, wanted->type))
+        return false;
+    if (!attrs_find(&o->attrs, wanted->type))
+        return part_matches(t, o, wanted->type, value);
+    return attrs_is_template(wanted->type)
+               ? template_matches(o, wanted)
+               : bytes_equal(attrs_bytes(&o->attrs, wanted->type), value);
+}
+
 static bool matches(struct token *t, const struct object *o, const CK_ATTRIBUTE *template,
                     CK_ULONG n)
 {
-    for (CK_ULONG i = 0; i < n; i++) {
-        CK_ATTRIBUTE_TYPE type = template[i].type;
-        struct bytes wanted = BYTES(template[i].pValue, template[i].ulValueLen);
-        if (!attrs_revealable(&o->attrs, type))
+    for (CK_ULONG i = 0; i < n; i++)
+        if (!one_matches(t, o, &template[i]))
             return false;
-        if (attrs_find(&o->attrs, type) ? !bytes_equal(attrs_bytes(&o->attrs, type), wanted)
-                                        : !part_matches(t, o, type, wanted))
-            return false;
-    }
     return true;
 }
 

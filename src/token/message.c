@@ -64,22 +64,35 @@ static void add(uint8_t *be, size_t n, uint64_t what)
     }
 }
 
-/* A number that goes up by one a message, from a start that is another one in each process of
- * messages: the key may have had many. */
-static CK_RV counted(struct op *op)
+/* The number of the message, from start on. */
+static CK_RV counted(struct op *op, const uint8_t *start)
 {
     const struct mech_message *m = &op->message;
     uint8_t value[IV_MAX];
     if (m->iv_n > sizeof(value) || free_bits(m) == 0)
         return CKR_MECHANISM_PARAM_INVALID;
-    if (op->messages == 0)
-        TRY(soft_random(op->iv_start, sizeof(op->iv_start)));
     if (free_bits(m) < COUNTED_MAX && op->messages >> free_bits(m))
         return error_log(CKR_TOKEN_RESOURCE_EXCEEDED, "every IV of that form was used");
-    memcpy(value, op->iv_start, sizeof(value));
+    memcpy(value, start, sizeof(value));
     add(value, m->iv_n, op->messages++);
     set_tail(m, value);
     return CKR_OK;
+}
+
+/* 3.2, 6.13.2: "the initial IV counter is zero": that no two processes of messages have the same
+ * fixed part is the application's care. */
+static CK_RV counted_from_zero(struct op *op)
+{
+    static const uint8_t zero[IV_MAX];
+    return counted(op, zero);
+}
+
+/* Where there is no room for random IVs: another start in each process of messages. */
+static CK_RV counted_from_anywhere(struct op *op)
+{
+    if (op->messages == 0)
+        TRY(soft_random(op->iv_start, sizeof(op->iv_start)));
+    return counted(op, op->iv_start);
 }
 
 /* TLS 1.3's way: the first message's IV, exclusive-or the number of the message. */
@@ -128,9 +141,9 @@ static CK_RV generate_iv(struct op *op)
     case CKG_NO_GENERATE:
         return CKR_OK;
     case CKG_GENERATE: /* SP800-38D, 8.2: at random only where there is room enough */
-        return free_bits(m) >= RANDOM_BITS_MIN ? random_iv(m) : counted(op);
+        return free_bits(m) >= RANDOM_BITS_MIN ? random_iv(m) : counted_from_anywhere(op);
     case CKG_GENERATE_COUNTER:
-        return counted(op);
+        return counted_from_zero(op);
     case CKG_GENERATE_RANDOM:
         return random_iv(m);
     case CKG_GENERATE_COUNTER_XOR:

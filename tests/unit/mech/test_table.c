@@ -322,7 +322,9 @@ static void test_output_sizes(void **state)
         assert_int_equal(mech_output_size(row(CKM_RSA_PKCS), &none, &key),
                          (key.modulus_bits + 7) / 8);
     static const size_t signature[CURVE_COUNT] = {
-        [CURVE_P224] = 56, [CURVE_P256] = 64, [CURVE_P384] = 96, [CURVE_P521] = 132};
+        [CURVE_P224] = 56,         [CURVE_P256] = 64,         [CURVE_P384] = 96,
+        [CURVE_P521] = 132,        [CURVE_SECP256K1] = 64,    [CURVE_BRAINPOOL256] = 64,
+        [CURVE_BRAINPOOL384] = 96, [CURVE_BRAINPOOL512] = 128};
     key = (struct mech_key){.type = CKK_EC};
     for (key.curve = CURVE_P224; key.curve < CURVE_COUNT; key.curve++)
         assert_int_equal(mech_output_size(row(CKM_ECDSA), &none, &key), signature[key.curve]);

@@ -35,6 +35,8 @@ static const struct {
     {CURVE_P256, "-algorithm EC -pkeyopt ec_paramgen_curve:P-256"},
     {CURVE_P384, "-algorithm EC -pkeyopt ec_paramgen_curve:P-384"},
     {CURVE_P521, "-algorithm EC -pkeyopt ec_paramgen_curve:P-521"},
+    {CURVE_SECP256K1, "-algorithm EC -pkeyopt ec_paramgen_curve:secp256k1"},
+    {CURVE_BRAINPOOL384, "-algorithm EC -pkeyopt ec_paramgen_curve:brainpoolP384r1"},
     {CURVE_ED25519, "-algorithm ED25519"},
     {CURVE_X25519, "-algorithm X25519"},
 };
@@ -259,9 +261,9 @@ static void ec_forms(void **state)
                   "0420"
                   "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551",
                   CKR_ATTRIBUTE_VALUE_INVALID);
-    /* secp256k1 */
+    /* secp160r1 */
     assert_parsed("303e020100"
-                  "301006072a8648ce3d020106052b8104000a"
+                  "301006072a8648ce3d020106052b81040008"
                   "0427"
                   "3025020101" ONE,
                   CKR_ATTRIBUTE_VALUE_INVALID);
