@@ -140,7 +140,9 @@ static const struct mech table[] = {
      .params = keywrap_params_rsa, .cipher = &keywrap_rsa},
     MAC(CKM_AES_CMAC, CKK_AES, CKF_HW, HASH_NONE, params_none, mac_cmac),
     MAC(CKM_AES_CMAC_GENERAL, CKK_AES, CKF_HW, HASH_NONE, mac_params_general, mac_cmac),
-    MAC(CKM_AES_GMAC, CKK_AES, CKF_HW, HASH_NONE, mac_params_gmac, mac_gmac),
+    /* one parameter for many messages would be one IV for all of them */
+    {.type = CKM_AES_GMAC, .key_type = CKK_AES, .flags = CKF_HW | CKF_SIGN | CKF_VERIFY,
+     .params = mac_params_gmac, .mac = &mac_gmac},
 
     {.type = CKM_GENERIC_SECRET_KEY_GEN, .key_type = CKK_GENERIC_SECRET, .flags = CKF_HW | CKF_GENERATE,
      .params = params_none},
@@ -234,6 +236,11 @@ static const struct {
     {MECH_ANY_SECRET, 8, 8 * MECH_SECRET_MAX}, /* bits (6.42, 6.43) */
 };
 
+static CK_KEY_TYPE sized_as(CK_KEY_TYPE type)
+{
+    return mech_hmac_hash(type) == HASH_NONE ? type : MECH_HMAC_KEY;
+}
+
 static void rsa_sizes(const struct mech *m, CK_ULONG *low, CK_ULONG *high)
 {
     bool makes = m->flags & CKF_GENERATE_KEY_PAIR;
@@ -256,7 +263,7 @@ void mech_info(const struct mech *m, const struct tpm_caps *caps, CK_MECHANISM_I
     if (m->key_type == CKK_RSA)
         rsa_sizes(m, &low, &high);
     for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++)
-        if (sizes[i].key_type == m->key_type) {
+        if (sizes[i].key_type == sized_as(m->key_type)) {
             low = sizes[i].low;
             high = sizes[i].high;
         }

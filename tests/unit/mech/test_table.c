@@ -291,6 +291,7 @@ static void test_info(void **state)
         {CKM_AES_GCM, 16, 32, true},
         {CKM_AES_KEY_GEN, 16, 32, true},
         {CKM_SHA256_HMAC, 1, MECH_SECRET_MAX, true},
+        {CKM_SHA256_KEY_GEN, 1, MECH_SECRET_MAX, true},
         {CKM_GENERIC_SECRET_KEY_GEN, 8, 8 * MECH_SECRET_MAX, true},
         {CKM_CONCATENATE_BASE_AND_DATA, 8, 8 * MECH_SECRET_MAX, false},
         {CKM_TLS12_MASTER_KEY_DERIVE, 48, 48, false},
