@@ -119,8 +119,8 @@ static const struct mech table[] = {
      .flags = CKF_GENERATE_KEY_PAIR | EDWARDS_FLAGS, .params = params_none, .generate_soft = ec_generate_soft},
 
     {.type = CKM_AES_KEY_GEN, .key_type = CKK_AES, .flags = CKF_HW | CKF_GENERATE, .params = params_none},
-    AES(CKM_AES_ECB, AES_ECB, params_none, aes_whole, .wrap_block = AES_BLOCK),
-    AES(CKM_AES_CBC, AES_CBC, aes_params_iv, aes_whole, .wrap_block = AES_BLOCK),
+    AES(CKM_AES_ECB, AES_ECB, params_none, aes_whole, .wrap_block = AES_BLOCK, .secret_only = true),
+    AES(CKM_AES_CBC, AES_CBC, aes_params_iv, aes_whole, .wrap_block = AES_BLOCK, .secret_only = true),
     AES(CKM_AES_CBC_PAD, AES_CBC, aes_params_iv, aes_cbc_pad),
     AES(CKM_AES_CTR, AES_CTR, aes_params_counter, aes_stream),
     AES(CKM_AES_OFB, AES_OFB, aes_params_iv, aes_stream),

@@ -113,9 +113,8 @@ static CK_RV may_be_wrapped(const struct wrapper *w, const struct object *key)
                              &matches));
     if (!matches)
         return CKR_KEY_HANDLE_INVALID;
-    /* a public key wraps secret keys, a cipher that pads with zeros cannot say where a DER ends */
-    bool secret_only = w->mech->secret_only || w->mech->wrap_block;
-    return secret_only && cls == CKO_PRIVATE_KEY ? CKR_KEY_NOT_WRAPPABLE : CKR_OK;
+    /* RSA and the modes that pad a CKA_VALUE with zeros wrap secret keys */
+    return w->mech->secret_only && cls == CKO_PRIVATE_KEY ? CKR_KEY_NOT_WRAPPABLE : CKR_OK;
 }
 
 static CK_RV bytes_to_wrap(struct session *s, const struct wrapper *w, const struct object *key,
@@ -237,6 +236,18 @@ static CK_RV secret_value(const struct wrapper *w, const struct object *o, struc
     return key_check_value_length(type, ret->n) == CKR_OK ? CKR_OK : CKR_WRAPPED_KEY_LEN_RANGE;
 }
 
+/* 3.2, 6.16.3: the zeros behind a private key's encoding, which may end in zeros itself. */
+static CK_RV private_key(const struct wrapper *w, struct bytes plain, struct soft_private **ret)
+{
+    CK_RV rv = soft_private_from_pkcs8(plain, ret);
+    for (size_t i = 1; rv == CKR_ATTRIBUTE_VALUE_INVALID && i < w->mech->wrap_block; i++) {
+        if (!plain.n || plain.p[--plain.n])
+            break;
+        rv = soft_private_from_pkcs8(plain, ret);
+    }
+    return rv == CKR_ATTRIBUTE_VALUE_INVALID ? CKR_WRAPPED_KEY_INVALID : rv;
+}
+
 static CK_RV settle(struct session *s, const struct wrapper *w, struct object *o,
                     struct bytes plain)
 {
@@ -246,8 +257,7 @@ static CK_RV settle(struct session *s, const struct wrapper *w, struct object *o
         TRY(secret_value(w, o, plain, &value));
         return key_from_outside(s, o, ORIGIN_UNWRAPPED, &(struct material){.value = value});
     }
-    CK_RV rv = soft_private_from_pkcs8(plain, &key);
-    TRY(rv == CKR_ATTRIBUTE_VALUE_INVALID ? CKR_WRAPPED_KEY_INVALID : rv);
+    TRY(private_key(w, plain, &key));
     return key_from_outside(s, o, ORIGIN_UNWRAPPED, &(struct material){.private_ = key});
 }
 
