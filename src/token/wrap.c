@@ -219,7 +219,8 @@ static CK_RV unwrap_bytes(struct wrapper *w, struct bytes wrapped, bool authenti
 }
 
 /* 3.2, 5.18.4: a length conflict between key type, CKA_VALUE_LEN and what was unwrapped. Raw RSA
- * gives a block with the key at its end, a cipher without padding one with zeros behind. */
+ * gives a block with the key at its end, a cipher without padding one with zeros behind: so many
+ * as padding has (6.16.3). A key that can be cut further can be guessed byte by byte. */
 static CK_RV secret_value(const struct wrapper *w, const struct object *o, struct bytes plain,
                           struct bytes *ret)
 {
@@ -227,7 +228,8 @@ static CK_RV secret_value(const struct wrapper *w, const struct object *o, struc
     bool cut = length && length < plain.n;
     if (w->mech->raw_block && !length)
         return CKR_TEMPLATE_INCOMPLETE;
-    if ((length && length > plain.n) || (cut && !w->mech->wrap_block && !w->mech->raw_block))
+    bool padding = w->mech->raw_block || plain.n - length < w->mech->wrap_block;
+    if ((length && length > plain.n) || (cut && !padding))
         return CKR_WRAPPED_KEY_LEN_RANGE;
     *ret = !cut                 ? plain
            : w->mech->raw_block ? BYTES(plain.p + plain.n - length, length)
