@@ -61,6 +61,8 @@ static CK_RV read_message(const CK_MECHANISM *mechanism, const struct bytes *aad
 {
     if (!w->mech->message)
         return CKR_MECHANISM_INVALID;
+    if (!mechanism->pParameter) /* only C_Message…Init may go without */
+        return CKR_MECHANISM_PARAM_INVALID;
     TRY(w->mech->message(w->mech, mechanism->pParameter, mechanism->ulParameterLen, &w->message));
     w->params.mac_n = w->message.tag_n;
     w->params.data_n = w->message.data_n;
