@@ -174,7 +174,7 @@ static CK_RV settle(struct session *s, struct derivation *d, struct object *o, s
     TRY(key_check_value_length(attrs_ulong(&o->attrs, CKA_KEY_TYPE, 0), value.n));
     TRY(attrs_set_ulong(&o->attrs, CKA_VALUE_LEN, (CK_ULONG)value.n));
     TRY(key_history(o, ORIGIN_DERIVED, 0, d->history));
-    if (d->other)
+    if (d->other && d->mech->glues) /* 3.1, 6.62.3: a salt's past is not the new key's */
         TRY(key_history_also(o, d->other));
     return key_place(s, o, ORIGIN_DERIVED, &(struct material){.value = value}, 0);
 }
