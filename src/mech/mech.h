@@ -168,8 +168,9 @@ struct mech {
     enum hash hash;       /* applied to the data first; HASH_NONE: the data goes in as it is */
     enum hash mac_hash;   /* of an HMAC */
     /* of a derivation: it gives a data object; what it gives shows the base key's bytes, so that it
-     * must be kept as that is */
-    bool gives_data, glues;
+     * must be kept as that is; it is as sensitive and extractable as that, unless the template says
+     * otherwise */
+    bool gives_data, glues, like_base;
     enum aes_mode mode; /* of an AES cipher */
     /* of wrapping: of secret keys only; what is unwrapped has the key at its end, after zeros */
     bool secret_only, raw_block;

@@ -109,14 +109,35 @@ static CK_RV new_data(const CK_ATTRIBUTE *template, CK_ULONG n, struct object *o
     return rv;
 }
 
-static CK_RV new_key(const struct object *base, const CK_ATTRIBUTE *template, CK_ULONG n,
+static bool said(const CK_ATTRIBUTE *template, CK_ULONG n, CK_ATTRIBUTE_TYPE type)
+{
+    for (CK_ULONG i = 0; i < n; i++)
+        if (template[i].type == type)
+            return true;
+    return false;
+}
+
+/* 3.2, 6.42.7: what the template does not say is as with the base key. */
+static CK_RV take_from_base(const struct derivation *d, const struct attrs_joined *given,
+                            struct attrs *a)
+{
+    static const CK_ATTRIBUTE_TYPE types[] = {CKA_SENSITIVE, CKA_EXTRACTABLE};
+    for (size_t i = 0; i < 2 && d->mech->like_base; i++)
+        if (!said(given->v, given->n, types[i]))
+            TRY(attrs_set_bool(a, types[i], attrs_true(&d->base->attrs, types[i])));
+    return CKR_OK;
+}
+
+static CK_RV new_key(const struct derivation *d, const CK_ATTRIBUTE *template, CK_ULONG n,
                      struct object *o, size_t *ret_n)
 {
     CK_ULONG type = CKK_GENERIC_SECRET;
     CLEANUP(attrs_joined_free) struct attrs_joined joined = {0};
-    TRY(attrs_with_template(attrs_bytes(&base->attrs, CKA_DERIVE_TEMPLATE), template, n, &joined));
+    TRY(attrs_with_template(attrs_bytes(&d->base->attrs, CKA_DERIVE_TEMPLATE), template, n,
+                            &joined));
     TRY(attrs_template_ulong(joined.v, joined.n, CKA_KEY_TYPE, &type));
     TRY(attrs_new(ATTR_DERIVE, CKO_SECRET_KEY, type, joined.v, joined.n, false, &o->attrs));
+    TRY(take_from_base(d, &joined, &o->attrs));
     return wanted_length(&o->attrs, ret_n);
 }
 
@@ -133,18 +154,9 @@ static CK_RV add_object(struct session *s, struct derivation *d, const CK_ATTRIB
         return CKR_TEMPLATE_INCONSISTENT;
     TRY(object_new(o));
     d->n++;
-    TRY(cls == CKO_DATA ? new_data(template, n, *o, length)
-                        : new_key(d->base, template, n, *o, length));
+    TRY(cls == CKO_DATA ? new_data(template, n, *o, length) : new_key(d, template, n, *o, length));
     TRY(object_finish(*o));
     return access_write(s, attrs_true(&(*o)->attrs, CKA_TOKEN), (*o)->private_);
-}
-
-static bool said(const CK_ATTRIBUTE *template, CK_ULONG n, CK_ATTRIBUTE_TYPE type)
-{
-    for (CK_ULONG i = 0; i < n; i++)
-        if (template[i].type == type)
-            return true;
-    return false;
 }
 
 /* 2.40, 2.35 and its like: what is glued of a sensitive key is sensitive, of one that may not leave
@@ -167,6 +179,15 @@ static CK_RV inherit(const struct object *from, const CK_ATTRIBUTE *template, CK
     return CKR_OK;
 }
 
+/* 3.2, 6.43.3: both keys have been kept; 6.42.7: one of them. 6.62.3: a salt's past is not the new
+ * key's. */
+static CK_RV history_of_other(const struct derivation *d, struct object *o)
+{
+    if (d->mech->glues)
+        return key_history_both(o, d->other);
+    return d->mech->like_base ? key_history_either(o, d->other) : CKR_OK;
+}
+
 static CK_RV settle(struct session *s, struct derivation *d, struct object *o, struct bytes value)
 {
     if (attrs_ulong(&o->attrs, CKA_CLASS, 0) == CKO_DATA)
@@ -174,8 +195,8 @@ static CK_RV settle(struct session *s, struct derivation *d, struct object *o, s
     TRY(key_check_value_length(attrs_ulong(&o->attrs, CKA_KEY_TYPE, 0), value.n));
     TRY(attrs_set_ulong(&o->attrs, CKA_VALUE_LEN, (CK_ULONG)value.n));
     TRY(key_history(o, ORIGIN_DERIVED, 0, d->history));
-    if (d->other && d->mech->glues) /* 3.1, 6.62.3: a salt's past is not the new key's */
-        TRY(key_history_also(o, d->other));
+    if (d->other)
+        TRY(history_of_other(d, o));
     return key_place(s, o, ORIGIN_DERIVED, &(struct material){.value = value}, 0);
 }
 
@@ -212,6 +233,16 @@ static CK_RV cut(struct session *s, struct derivation *d, struct bytes block)
     return CKR_OK;
 }
 
+/* 3.2, 6.42.6: the handle tells whose template is at fault. */
+static CK_RV add_extra(struct session *s, struct derivation *d, const struct mech_extra_key *k)
+{
+    static const CK_OBJECT_HANDLE none = CK_INVALID_HANDLE;
+    CK_RV rv = add_object(s, d, k->template, k->n);
+    if (rv != CKR_OK)
+        memcpy(k->ret, &none, sizeof(none));
+    return rv;
+}
+
 static CK_RV derive_ordinary(struct session *s, struct derivation *d, const CK_ATTRIBUTE *template,
                              CK_ULONG n, CK_OBJECT_HANDLE *ret)
 {
@@ -223,7 +254,7 @@ static CK_RV derive_ordinary(struct session *s, struct derivation *d, const CK_A
         TRY(inherit(d->other, template, n, &d->made[0]->attrs));
     }
     for (size_t i = 0; i < p->n_extra; i++)
-        TRY(add_object(s, d, p->extra[i].template, p->extra[i].n));
+        TRY(add_extra(s, d, &p->extra[i]));
     TRY(run(s, d, &block));
     TRY(cut(s, d, secret_bytes(&block)));
     TRY(objects_publish(s, d->made, d->n));
