@@ -117,14 +117,21 @@ static bool said(const CK_ATTRIBUTE *template, CK_ULONG n, CK_ATTRIBUTE_TYPE typ
     return false;
 }
 
-/* 3.2, 6.42.7: what the template does not say is as with the base key. */
+/* 3.2, 6.42.7: what the template does not say is as with the base key. 6.40.6: nothing else may be
+ * said, either. */
 static CK_RV take_from_base(const struct derivation *d, const struct attrs_joined *given,
                             struct attrs *a)
 {
     static const CK_ATTRIBUTE_TYPE types[] = {CKA_SENSITIVE, CKA_EXTRACTABLE};
-    for (size_t i = 0; i < 2 && d->mech->like_base; i++)
+    for (size_t i = 0; i < 2 && (d->mech->like_base || d->mech->as_base); i++) {
+        bool value = attrs_true(&d->base->attrs, types[i]);
         if (!said(given->v, given->n, types[i]))
-            TRY(attrs_set_bool(a, types[i], attrs_true(&d->base->attrs, types[i])));
+            TRY(attrs_set_bool(a, types[i], value));
+        else if (d->mech->as_base && attrs_true(a, types[i]) != value)
+            return CKR_TEMPLATE_INCONSISTENT;
+    }
+    if (d->mech->allowed.n && !attrs_find(a, CKA_ALLOWED_MECHANISMS))
+        return attrs_set(a, CKA_ALLOWED_MECHANISMS, d->mech->allowed);
     return CKR_OK;
 }
 
@@ -278,21 +285,24 @@ static CK_RV add_mac_key(struct session *s, struct derivation *d)
                                {CKA_VERIFY, &yes, 1},
                                {CKA_DERIVE, &yes, 1},
                                {CKA_VALUE_LEN, &length, sizeof(length)}};
-    TRY(add_object(s, d, template, sizeof(template) / sizeof(*template)));
-    return inherit(d->base, NULL, 0, &d->made[d->n - 1]->attrs);
+    return add_object(s, d, template, sizeof(template) / sizeof(*template));
 }
 
 static CK_RV add_write_key(struct session *s, struct derivation *d, const CK_ATTRIBUTE *template,
                            CK_ULONG n)
 {
     CK_ULONG length = (CK_ULONG)d->params.derivation.key_bits / 8;
-    CK_ATTRIBUTE *with = calloc(n + 1, sizeof(*with));
+    CK_BBOOL yes = CK_TRUE;
+    CK_ATTRIBUTE *with = calloc(n + 2, sizeof(*with));
     if (!with)
         return CKR_HOST_MEMORY;
     if (n)
         memcpy(with, template, n * sizeof(*with));
-    with[n] = (CK_ATTRIBUTE){CKA_VALUE_LEN, &length, sizeof(length)};
-    CK_RV rv = add_object(s, d, with, n + 1);
+    CK_ULONG n_with = n;
+    with[n_with++] = (CK_ATTRIBUTE){CKA_VALUE_LEN, &length, sizeof(length)};
+    if (!said(template, n, CKA_DERIVE)) /* 3.2, 6.40.6: the default here */
+        with[n_with++] = (CK_ATTRIBUTE){CKA_DERIVE, &yes, 1};
+    CK_RV rv = add_object(s, d, with, n_with);
     free(with);
     return rv;
 }
