@@ -10,12 +10,18 @@ struct derivation {
     const struct mech *mech;
     struct mech_params params;
     struct object *base, *other;
+    CK_ATTRIBUTE_TYPE imposed;    /* base's template for what is made of it */
     const struct object *history; /* base, where the new key's past is that one's */
     struct held_key base_held, other_held;
     struct object *made[DERIVED_MAX];
     size_t length[DERIVED_MAX]; /* bytes of each; 0, for the only one: the mechanism decides */
     size_t n;
 };
+
+static struct derivation begin(const CK_MECHANISM *mechanism, CK_ATTRIBUTE_TYPE imposed)
+{
+    return (struct derivation){.mech = mech_find(mechanism->mechanism), .imposed = imposed};
+}
 
 static void derivation_free(struct derivation *d)
 {
@@ -140,8 +146,7 @@ static CK_RV new_key(const struct derivation *d, const CK_ATTRIBUTE *template, C
 {
     CK_ULONG type = CKK_GENERIC_SECRET;
     CLEANUP(attrs_joined_free) struct attrs_joined joined = {0};
-    TRY(attrs_with_template(attrs_bytes(&d->base->attrs, CKA_DERIVE_TEMPLATE), template, n,
-                            &joined));
+    TRY(attrs_with_template(attrs_bytes(&d->base->attrs, d->imposed), template, n, &joined));
     TRY(attrs_template_ulong(joined.v, joined.n, CKA_KEY_TYPE, &type));
     TRY(attrs_new(ATTR_DERIVE, CKO_SECRET_KEY, type, joined.v, joined.n, false, &o->attrs));
     TRY(take_from_base(d, &joined, &o->attrs));
@@ -353,7 +358,7 @@ static CK_RV derive_material(struct session *s, struct derivation *d, const CK_A
 CK_RV session_derive(struct session *s, const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE base,
                      const CK_ATTRIBUTE *template, CK_ULONG n, CK_OBJECT_HANDLE *ret)
 {
-    CLEANUP(derivation_free) struct derivation d = {.mech = mech_find(mechanism->mechanism)};
+    CLEANUP(derivation_free) struct derivation d = begin(mechanism, CKA_DERIVE_TEMPLATE);
     if (!d.mech || !d.mech->derive)
         return CKR_MECHANISM_INVALID;
     TOKEN_READ(s->token);
@@ -401,7 +406,7 @@ CK_RV session_encapsulate(struct session *s, const CK_MECHANISM *mechanism,
                           CK_OBJECT_HANDLE public_key, const CK_ATTRIBUTE *template, CK_ULONG n,
                           CK_BYTE *out, CK_ULONG *out_n, CK_OBJECT_HANDLE *ret)
 {
-    CLEANUP(derivation_free) struct derivation d = {.mech = mech_find(mechanism->mechanism)};
+    CLEANUP(derivation_free) struct derivation d = begin(mechanism, CKA_ENCAPSULATE_TEMPLATE);
     CLEANUP(buf_free) struct buf ciphertext = {0};
     if (!d.mech || !d.mech->encapsulate)
         return CKR_MECHANISM_INVALID;
@@ -422,24 +427,38 @@ CK_RV session_encapsulate(struct session *s, const CK_MECHANISM *mechanism,
     return CKR_OK;
 }
 
+/* The codes of 3.2, 5.18.9 are those of unwrapping. */
+static CK_RV decapsulation_rv(CK_RV rv)
+{
+    switch (rv) {
+    case CKR_KEY_HANDLE_INVALID:
+        return CKR_UNWRAPPING_KEY_HANDLE_INVALID;
+    case CKR_KEY_TYPE_INCONSISTENT:
+        return CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT;
+    case CKR_MECHANISM_PARAM_INVALID: /* the point in the ciphertext, not in a parameter */
+        return CKR_WRAPPED_KEY_INVALID;
+    default:
+        return rv;
+    }
+}
+
 CK_RV session_decapsulate(struct session *s, const CK_MECHANISM *mechanism,
                           CK_OBJECT_HANDLE private_key, const CK_ATTRIBUTE *template, CK_ULONG n,
                           struct bytes ciphertext, CK_OBJECT_HANDLE *ret)
 {
-    CLEANUP(derivation_free) struct derivation d = {.mech = mech_find(mechanism->mechanism)};
+    CLEANUP(derivation_free) struct derivation d = begin(mechanism, CKA_DECAPSULATE_TEMPLATE);
     CLEANUP(secret_free) struct secret value = {0};
     if (!d.mech || !d.mech->encapsulate)
         return CKR_MECHANISM_INVALID;
     TOKEN_READ(s->token);
-    TRY(base_key(s, private_key, d.mech, CKA_DECAPSULATE, CKO_PRIVATE_KEY, &d.base));
+    TRY(decapsulation_rv(
+        base_key(s, private_key, d.mech, CKA_DECAPSULATE, CKO_PRIVATE_KEY, &d.base)));
     TRY(encapsulation_params(&d, mechanism));
     if (ciphertext.n != ciphertext_size(d.base))
-        return CKR_ENCRYPTED_DATA_LEN_RANGE;
+        return CKR_WRAPPED_KEY_LEN_RANGE;
     TRY(buf_set(&d.params.peer, ciphertext));
     TRY(add_object(s, &d, template, n));
-    CK_RV rv = run(s, &d, &value);
-    /* 3.2: the point in the ciphertext, not in a parameter */
-    TRY(rv == CKR_MECHANISM_PARAM_INVALID ? CKR_ENCRYPTED_DATA_INVALID : rv);
+    TRY(decapsulation_rv(run(s, &d, &value)));
     TRY(settle(s, &d, d.made[0], secret_bytes(&value)));
     TRY(objects_publish(s, d.made, 1));
     *ret = d.made[0]->handle;
