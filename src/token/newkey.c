@@ -5,19 +5,20 @@
 /* ---- from outside -------------------------------------------------------------------------- */
 
 /* An attribute that the template gave must be the key's. */
-static CK_RV agree(const struct attrs *a, CK_ATTRIBUTE_TYPE type, const struct attrs *key)
+static bool agree(const struct attrs *a, CK_ATTRIBUTE_TYPE type, const struct attrs *key)
 {
     struct bytes given = attrs_bytes(a, type);
-    return given.n == 0 || bytes_equal(given, attrs_bytes(key, type)) ? CKR_OK
-                                                                      : CKR_TEMPLATE_INCONSISTENT;
+    return given.n == 0 || bytes_equal(given, attrs_bytes(key, type));
 }
 
 static CK_RV describe_private(struct object *o, const struct soft_private *k)
 {
     CLEANUP(attrs_free) struct attrs own = {0};
     TRY(key_describe(&own, soft_private_public(k)));
-    TRY(agree(&o->attrs, CKA_PUBLIC_KEY_INFO, &own));
-    TRY(agree(&o->attrs, CKA_EC_POINT, &own));
+    if (!agree(&o->attrs, CKA_PUBLIC_KEY_INFO, &own)) /* 4.9 has the code */
+        return CKR_ATTRIBUTE_VALUE_INVALID;
+    if (!agree(&o->attrs, CKA_EC_POINT, &own))
+        return CKR_TEMPLATE_INCONSISTENT;
     return key_describe(&o->attrs, soft_private_public(k));
 }
 
