@@ -169,9 +169,11 @@ struct mech {
     enum hash hash;       /* applied to the data first; HASH_NONE: the data goes in as it is */
     enum hash mac_hash;   /* of an HMAC */
     /* of a derivation: it gives a data object; what it gives shows the base key's bytes, so that it
-     * must be kept as that is */
-    bool gives_data, glues;
-    enum aes_mode mode; /* of an AES cipher */
+     * must be kept as that is; it is as sensitive and extractable as that, unless the template says
+     * otherwise; the same, and the template may not */
+    bool gives_data, glues, like_base, as_base;
+    struct bytes allowed; /* CKA_ALLOWED_MECHANISMS of what it gives, unless the template says */
+    enum aes_mode mode;   /* of an AES cipher */
     /* of wrapping: of secret keys only; what is unwrapped has the key at its end, after zeros */
     bool secret_only, raw_block;
     size_t wrap_block; /* C_WrapKey pads the key's value with zeros to a multiple; 0: to none */

@@ -302,8 +302,9 @@ CK_RV key_from_outside(struct session *s, struct object *o, enum origin origin,
  * base: what it was derived from, or NULL. mechanism: of a generated key. */
 CK_RV key_history(struct object *o, enum origin origin, CK_MECHANISM_TYPE mechanism,
                   const struct object *base);
-/* The same for a second key that went into it. */
-CK_RV key_history_also(struct object *o, const struct object *other);
+/* After it, for a second key that went in: both have to have been kept, or one is enough. */
+CK_RV key_history_both(struct object *o, const struct object *other);
+CK_RV key_history_either(struct object *o, const struct object *other);
 /* Checks and completes a new secret key's value against CKA_KEY_TYPE and CKA_VALUE_LEN.
  * CKR_ATTRIBUTE_VALUE_INVALID, CKR_KEY_SIZE_RANGE. */
 CK_RV key_check_value_length(CK_KEY_TYPE type, size_t n);

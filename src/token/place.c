@@ -333,7 +333,7 @@ CK_RV key_history(struct object *o, enum origin origin, CK_MECHANISM_TYPE mechan
     return attrs_set_bool(a, CKA_NEVER_EXTRACTABLE, was_kept && !attrs_true(a, CKA_EXTRACTABLE));
 }
 
-CK_RV key_history_also(struct object *o, const struct object *other)
+CK_RV key_history_both(struct object *o, const struct object *other)
 {
     struct attrs *a = &o->attrs;
     if (!attrs_true(&other->attrs, CKA_ALWAYS_SENSITIVE))
@@ -341,6 +341,16 @@ CK_RV key_history_also(struct object *o, const struct object *other)
     return attrs_true(&other->attrs, CKA_NEVER_EXTRACTABLE)
                ? CKR_OK
                : attrs_set_bool(a, CKA_NEVER_EXTRACTABLE, false);
+}
+
+CK_RV key_history_either(struct object *o, const struct object *other)
+{
+    struct attrs *a = &o->attrs;
+    if (attrs_true(&other->attrs, CKA_ALWAYS_SENSITIVE))
+        TRY(attrs_set_bool(a, CKA_ALWAYS_SENSITIVE, attrs_true(a, CKA_SENSITIVE)));
+    return attrs_true(&other->attrs, CKA_NEVER_EXTRACTABLE)
+               ? attrs_set_bool(a, CKA_NEVER_EXTRACTABLE, !attrs_true(a, CKA_EXTRACTABLE))
+               : CKR_OK;
 }
 
 CK_RV key_check_value_length(CK_KEY_TYPE type, size_t n)
