@@ -1,0 +1,49 @@
+/* What attacks found, one test a defect; the random calls of test_random_calls.c found some. */
+#include "keys.h"
+
+/* A secret key for the session out of value, with all uses and what extra says. */
+static CK_OBJECT_HANDLE make_secret(CK_KEY_TYPE type, CK_ULONG n, const CK_ATTRIBUTE *extra,
+                                    CK_ULONG n_extra)
+{
+    static const CK_BYTE value[64] = {7};
+    CK_ATTRIBUTE template[16] = {
+        ATTR_ULONG(CKA_CLASS, CKO_SECRET_KEY),
+        ATTR_ULONG(CKA_KEY_TYPE, type),
+        ATTR_MEM(CKA_VALUE, value, n),
+        ATTR_BOOL(CKA_DERIVE, true),
+        ATTR_BOOL(CKA_ENCRYPT, true),
+        ATTR_BOOL(CKA_DECRYPT, true),
+        ATTR_BOOL(CKA_SIGN, true),
+        ATTR_BOOL(CKA_WRAP, true),
+    };
+    CK_OBJECT_HANDLE key;
+    for (CK_ULONG i = 0; i < n_extra; i++)
+        template[8 + i] = extra[i];
+    assert_ok(p11->C_CreateObject(fx.session, template, 8 + n_extra, &key));
+    return key;
+}
+
+/* 6.42: a count of attributes that no program means is not believed. */
+static void test_sp800_108_absurd_count(void **state)
+{
+    (void)state;
+    CK_OBJECT_HANDLE base = make_secret(CKK_GENERIC_SECRET, 32, NULL, 0), key, more;
+    CK_ULONG length = 16;
+    CK_ATTRIBUTE one[] = {ATTR_ULONG(CKA_VALUE_LEN, length)};
+    CK_SP800_108_COUNTER_FORMAT counter = {CK_FALSE, 32};
+    CK_PRF_DATA_PARAM field = {CK_SP800_108_ITERATION_VARIABLE, &counter, sizeof counter};
+    CK_DERIVED_KEY extra = {one, ~0UL / sizeof(CK_ATTRIBUTE), &more};
+    CK_SP800_108_KDF_PARAMS p = {CKM_SHA256_HMAC, 1, &field, 1, &extra};
+    CK_MECHANISM *m = MECHANISM_WITH(CKM_SP800_108_COUNTER_KDF, p);
+    assert_rv(CKR_MECHANISM_PARAM_INVALID, p11->C_DeriveKey(fx.session, m, base, one, 1, &key));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, test_user, test_end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_sp800_108_absurd_count),
+    };
+    return cmocka_run_group_tests(tests, group_token, group_end);
+}
