@@ -38,12 +38,29 @@ static void test_sp800_108_absurd_count(void **state)
     assert_rv(CKR_MECHANISM_PARAM_INVALID, p11->C_DeriveKey(fx.session, m, base, one, 1, &key));
 }
 
+/* 5.10: the length of what is decrypted is the ciphertext's, whose code is another one. */
+static void test_ctr_decrypt_overflow(void **state)
+{
+    (void)state;
+    CK_OBJECT_HANDLE key = make_secret(CKK_AES, 16, NULL, 0);
+    CK_AES_CTR_PARAMS p = {1, {0}};
+    CK_MECHANISM *m = MECHANISM_WITH(CKM_AES_CTR, p);
+    CK_BYTE data[48] = {0};
+    CK_ULONG n = sizeof data;
+    assert_ok(p11->C_DecryptInit(fx.session, m, key));
+    assert_rv(CKR_ENCRYPTED_DATA_LEN_RANGE,
+              p11->C_Decrypt(fx.session, data, sizeof data, data, &n));
+    assert_ok(p11->C_EncryptInit(fx.session, m, key));
+    assert_rv(CKR_DATA_LEN_RANGE, p11->C_Encrypt(fx.session, data, sizeof data, data, &n));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, test_user, test_end)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_sp800_108_absurd_count),
+        TEST(test_ctr_decrypt_overflow),
     };
     return cmocka_run_group_tests(tests, group_token, group_end);
 }
