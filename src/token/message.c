@@ -14,6 +14,17 @@ static CK_RV check_parameter(const struct op *op, const CK_MECHANISM *mechanism)
     return op->mech->message(op->mech, mechanism->pParameter, mechanism->ulParameterLen, &m);
 }
 
+/* A key that the mechanism cannot use shows itself at the start: it is refused before a message
+ * begins, as the ordinary signature's is. */
+static CK_RV try_start(struct session *s, enum op_kind kind, struct op *op)
+{
+    CLEANUP(op_use_end) struct op_use u = {0};
+    if (!op->mech->mac)
+        return CKR_OK;
+    TRY(op_use(s, op, kind, &u));
+    return token_use_rv(op_start(op, kind, &u.call));
+}
+
 CK_RV op_message_init(struct session *s, enum op_kind kind, const CK_MECHANISM *mechanism,
                       CK_OBJECT_HANDLE key)
 {
@@ -25,8 +36,7 @@ CK_RV op_message_init(struct session *s, enum op_kind kind, const CK_MECHANISM *
         return CKR_OPERATION_ACTIVE;
     TOKEN_READ(s->token);
     TRY(op_new(s, kind, mechanism, key, signs, &op));
-    if (!signs)
-        TRY(check_parameter(op, mechanism));
+    TRY(signs ? try_start(s, kind, op) : check_parameter(op, mechanism));
     s->op[kind] = op;
     op = NULL;
     return CKR_OK;

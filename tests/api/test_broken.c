@@ -54,6 +54,21 @@ static void test_ctr_decrypt_overflow(void **state)
     assert_rv(CKR_DATA_LEN_RANGE, p11->C_Encrypt(fx.session, data, sizeof data, data, &n));
 }
 
+/* 5.14.1: a key that the mechanism cannot use is refused when it is named. */
+static void test_message_sign_init_refuses(void **state)
+{
+    (void)state;
+    CK_ATTRIBUTE template[] = {ATTR_ULONG(CKA_VALUE_LEN, 32), ATTR_BOOL(CKA_SIGN, true)};
+    CK_OBJECT_HANDLE key;
+    assert_ok(p11->C_GenerateKey(fx.session, MECHANISM(CKM_GENERIC_SECRET_KEY_GEN), template,
+                                 COUNT(template), &key));
+    struct blob where = get_attribute(fx.session, key, CKA_VENDOR_DEFINED | 0x4C4B0002UL);
+    assert_blob(where, "tpm", 3); /* no TPM has SHA-3 HMAC */
+    assert_rv(CKR_KEY_FUNCTION_NOT_PERMITTED,
+              p11_32->C_MessageSignInit(fx.session, MECHANISM(CKM_SHA3_256_HMAC), key));
+    assert_rv(CKR_OPERATION_NOT_INITIALIZED, p11_32->C_MessageSignFinal(fx.session));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, test_user, test_end)
 
 int main(void)
@@ -61,6 +76,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_sp800_108_absurd_count),
         TEST(test_ctr_decrypt_overflow),
+        TEST(test_message_sign_init_refuses),
     };
     return cmocka_run_group_tests(tests, group_token, group_end);
 }
