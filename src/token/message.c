@@ -375,6 +375,8 @@ CK_RV op_sign_message_next(struct session *s, struct bytes data, bool last, CK_B
                     : op_absorb(s, OP_MESSAGE_SIGN, data);
     bool goes_on = rv == CKR_BUFFER_TOO_SMALL || (rv == CKR_OK && (!last || !out));
     op->in_message = goes_on;
+    if (!goes_on) /* 4.10: the PIN for each use, and a message is one */
+        op->authenticated = false;
     return rv;
 }
 

@@ -69,6 +69,34 @@ static void test_message_sign_init_refuses(void **state)
     assert_rv(CKR_OPERATION_NOT_INITIALIZED, p11_32->C_MessageSignFinal(fx.session));
 }
 
+/* 4.10: the PIN for each use; a signed message is one, not all that come after it. */
+static void test_always_authenticate_each_message(void **state)
+{
+    (void)state;
+    struct blob params = ec_params(NID_X9_62_prime256v1);
+    CK_ATTRIBUTE public[] = {ATTR_MEM(CKA_EC_PARAMS, params.p, params.n)};
+    CK_ATTRIBUTE private[] = {ATTR_BOOL(CKA_ALWAYS_AUTHENTICATE, true), ATTR_BOOL(CKA_SIGN, true)};
+    struct key_pair keys;
+    CK_BYTE signature[64];
+    CK_ULONG n = sizeof signature;
+    assert_ok(p11->C_GenerateKeyPair(fx.session, MECHANISM(CKM_EC_KEY_PAIR_GEN), public, 1, private,
+                                     2, &keys.public, &keys.private));
+    assert_ok(p11_32->C_MessageSignInit(fx.session, MECHANISM(CKM_ECDSA_SHA256), keys.private));
+    assert_rv(CKR_USER_NOT_LOGGED_IN,
+              p11_32->C_SignMessage(fx.session, NULL, 0, (CK_BYTE *)"m", 1, signature, &n));
+    assert_ok(login(fx.session, CKU_CONTEXT_SPECIFIC, USER_PIN));
+    n = sizeof signature;
+    assert_ok(p11_32->C_SignMessage(fx.session, NULL, 0, (CK_BYTE *)"m", 1, signature, &n));
+    n = sizeof signature;
+    assert_rv(CKR_USER_NOT_LOGGED_IN,
+              p11_32->C_SignMessage(fx.session, NULL, 0, (CK_BYTE *)"m", 1, signature, &n));
+    /* a question for the length is no use, and ends none */
+    assert_ok(login(fx.session, CKU_CONTEXT_SPECIFIC, USER_PIN));
+    assert_ok(p11_32->C_SignMessage(fx.session, NULL, 0, (CK_BYTE *)"m", 1, NULL, &n));
+    assert_ok(p11_32->C_SignMessage(fx.session, NULL, 0, (CK_BYTE *)"m", 1, signature, &n));
+    assert_ok(p11_32->C_MessageSignFinal(fx.session));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, test_user, test_end)
 
 int main(void)
@@ -77,6 +105,7 @@ int main(void)
         TEST(test_sp800_108_absurd_count),
         TEST(test_ctr_decrypt_overflow),
         TEST(test_message_sign_init_refuses),
+        TEST(test_always_authenticate_each_message),
     };
     return cmocka_run_group_tests(tests, group_token, group_end);
 }
