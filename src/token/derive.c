@@ -251,6 +251,8 @@ static CK_RV add_mac_key(struct session *s, struct derivation *d)
     return inherit(d->base, NULL, 0, &d->made[d->n - 1]->attrs);
 }
 
+/* 3.1, 6.40.6: they inherit the base key's sensitivity, too, and the template must not differ. */
+
 static CK_RV add_write_key(struct session *s, struct derivation *d, const CK_ATTRIBUTE *template,
                            CK_ULONG n)
 {
@@ -263,7 +265,7 @@ static CK_RV add_write_key(struct session *s, struct derivation *d, const CK_ATT
     with[n] = (CK_ATTRIBUTE){CKA_VALUE_LEN, &length, sizeof(length)};
     CK_RV rv = add_object(s, d, with, n + 1);
     free(with);
-    return rv;
+    return rv == CKR_OK ? inherit(d->base, template, n, &d->made[d->n - 1]->attrs) : rv;
 }
 
 /* In the order of the key block (RFC 5246, 6.3): MAC keys, write keys, each client first. */

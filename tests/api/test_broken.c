@@ -97,15 +97,53 @@ static void test_always_authenticate_each_message(void **state)
     assert_ok(p11_32->C_MessageSignFinal(fx.session));
 }
 
+/* ---- TLS ----------------------------------------------------------------------------------- */
+
+struct tls {
+    CK_BYTE random[32], iv[2][16];
+    CK_SSL3_KEY_MAT_OUT out;
+    CK_TLS12_KEY_MAT_PARAMS p;
+};
+
+static CK_RV derive_tls(struct tls *t, CK_OBJECT_HANDLE base, CK_ATTRIBUTE *template, CK_ULONG n)
+{
+    *t = (struct tls){.out = {.pIVClient = t->iv[0], .pIVServer = t->iv[1]}};
+    t->p = (CK_TLS12_KEY_MAT_PARAMS){
+        .ulMacSizeInBits = 256,
+        .ulKeySizeInBits = 128,
+        .RandomInfo = {t->random, 32, t->random, 32},
+        .pReturnedKeyMaterial = &t->out,
+        .prfHashMechanism = CKM_SHA256,
+    };
+    return p11->C_DeriveKey(fx.session, MECHANISM_WITH(CKM_TLS12_KEY_AND_MAC_DERIVE, t->p), base,
+                            template, n, NULL);
+}
+
+/* 6.40.6: all four keys inherit the base key's sensitivity; the template must not say otherwise. */
+static void test_tls_write_keys_inherit(void **state)
+{
+    (void)state;
+    CK_ATTRIBUTE kept[] = {ATTR_BOOL(CKA_SENSITIVE, true), ATTR_BOOL(CKA_EXTRACTABLE, false)};
+    CK_OBJECT_HANDLE base = make_secret(CKK_GENERIC_SECRET, 48, kept, 2);
+    CK_ATTRIBUTE plain[] = {ATTR_ULONG(CKA_KEY_TYPE, CKK_AES)};
+    CK_ATTRIBUTE open[] = {ATTR_ULONG(CKA_KEY_TYPE, CKK_AES), ATTR_BOOL(CKA_SENSITIVE, false),
+                           ATTR_BOOL(CKA_EXTRACTABLE, true)};
+    struct tls t;
+    assert_rv(CKR_TEMPLATE_INCONSISTENT, derive_tls(&t, base, open, COUNT(open)));
+    assert_ok(derive_tls(&t, base, plain, COUNT(plain)));
+    assert_true(get_bool(fx.session, t.out.hClientKey, CKA_SENSITIVE));
+    assert_false(get_bool(fx.session, t.out.hServerKey, CKA_EXTRACTABLE));
+    assert_true(get_bool(fx.session, t.out.hServerMacSecret, CKA_SENSITIVE));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, test_user, test_end)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_sp800_108_absurd_count),
-        TEST(test_ctr_decrypt_overflow),
-        TEST(test_message_sign_init_refuses),
-        TEST(test_always_authenticate_each_message),
+        TEST(test_sp800_108_absurd_count),    TEST(test_ctr_decrypt_overflow),
+        TEST(test_message_sign_init_refuses), TEST(test_always_authenticate_each_message),
+        TEST(test_tls_write_keys_inherit),
     };
     return cmocka_run_group_tests(tests, group_token, group_end);
 }
