@@ -251,19 +251,26 @@ static CK_RV add_mac_key(struct session *s, struct derivation *d)
     return inherit(d->base, NULL, 0, &d->made[d->n - 1]->attrs);
 }
 
-/* 3.1, 6.40.6: they inherit the base key's sensitivity, too, and the template must not differ. */
+/* 3.1, 6.40.6: they inherit the base key's sensitivity, too, and the template must not differ. By
+ * default they encrypt, decrypt and derive. */
 
 static CK_RV add_write_key(struct session *s, struct derivation *d, const CK_ATTRIBUTE *template,
                            CK_ULONG n)
 {
-    CK_ULONG length = (CK_ULONG)d->params.derivation.key_bits / 8;
-    CK_ATTRIBUTE *with = calloc(n + 1, sizeof(*with));
+    static const CK_ATTRIBUTE_TYPE uses[] = {CKA_ENCRYPT, CKA_DECRYPT, CKA_DERIVE};
+    enum { USES = sizeof(uses) / sizeof(*uses) };
+    CK_ULONG length = (CK_ULONG)d->params.derivation.key_bits / 8, n_with = n;
+    CK_BBOOL yes = CK_TRUE;
+    CK_ATTRIBUTE *with = calloc(n + 1 + USES, sizeof(*with));
     if (!with)
         return CKR_HOST_MEMORY;
     if (n)
         memcpy(with, template, n * sizeof(*with));
-    with[n] = (CK_ATTRIBUTE){CKA_VALUE_LEN, &length, sizeof(length)};
-    CK_RV rv = add_object(s, d, with, n + 1);
+    with[n_with++] = (CK_ATTRIBUTE){CKA_VALUE_LEN, &length, sizeof(length)};
+    for (size_t i = 0; i < USES; i++)
+        if (!said(template, n, uses[i]))
+            with[n_with++] = (CK_ATTRIBUTE){uses[i], &yes, sizeof(yes)};
+    CK_RV rv = add_object(s, d, with, n_with);
     free(with);
     return rv == CKR_OK ? inherit(d->base, template, n, &d->made[d->n - 1]->attrs) : rv;
 }

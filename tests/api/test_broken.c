@@ -136,6 +136,23 @@ static void test_tls_write_keys_inherit(void **state)
     assert_true(get_bool(fx.session, t.out.hServerMacSecret, CKA_SENSITIVE));
 }
 
+/* The same section: "by default, they are flagged as valid for encryption, decryption, and
+ * derivation". */
+static void test_tls_write_keys_uses(void **state)
+{
+    (void)state;
+    CK_OBJECT_HANDLE base = make_secret(CKK_GENERIC_SECRET, 48, NULL, 0);
+    CK_ATTRIBUTE plain[] = {ATTR_ULONG(CKA_KEY_TYPE, CKK_GENERIC_SECRET)};
+    CK_ATTRIBUTE said[] = {ATTR_ULONG(CKA_KEY_TYPE, CKK_AES), ATTR_BOOL(CKA_DERIVE, false)};
+    static const CK_ATTRIBUTE_TYPE uses[] = {CKA_ENCRYPT, CKA_DECRYPT, CKA_DERIVE};
+    struct tls t;
+    assert_ok(derive_tls(&t, base, plain, COUNT(plain)));
+    for (size_t i = 0; i < COUNT(uses); i++)
+        assert_true(get_bool(fx.session, t.out.hClientKey, uses[i]));
+    assert_ok(derive_tls(&t, base, said, COUNT(said)));
+    assert_false(get_bool(fx.session, t.out.hClientKey, CKA_DERIVE));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, test_user, test_end)
 
 int main(void)
@@ -143,7 +160,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_sp800_108_absurd_count),    TEST(test_ctr_decrypt_overflow),
         TEST(test_message_sign_init_refuses), TEST(test_always_authenticate_each_message),
-        TEST(test_tls_write_keys_inherit),
+        TEST(test_tls_write_keys_inherit),    TEST(test_tls_write_keys_uses),
     };
     return cmocka_run_group_tests(tests, group_token, group_end);
 }
