@@ -167,6 +167,21 @@ static CK_RV inherit(const struct object *from, const CK_ATTRIBUTE *template, CK
     return CKR_OK;
 }
 
+/* 3.1, 6.40.4, 6.40.5: "contributes the CKA_ALLOWED_MECHANISMS attribute consisting only of" … */
+static CK_RV keep_to_tls(struct attrs *a)
+{
+    static const CK_MECHANISM_TYPE tls[] = {CKM_TLS12_KEY_AND_MAC_DERIVE,
+                                            CKM_TLS12_KEY_SAFE_DERIVE,
+                                            CKM_TLS_KDF,
+                                            CKM_TLS_MAC,
+                                            CKM_TLS12_KDF,
+                                            CKM_TLS12_MAC};
+    struct bytes given = attrs_bytes(a, CKA_ALLOWED_MECHANISMS);
+    if (given.n && !bytes_equal(given, BYTES_OF(tls)))
+        return CKR_TEMPLATE_INCONSISTENT;
+    return attrs_set(a, CKA_ALLOWED_MECHANISMS, BYTES_OF(tls));
+}
+
 static CK_RV settle(struct session *s, struct derivation *d, struct object *o, struct bytes value)
 {
     if (attrs_ulong(&o->attrs, CKA_CLASS, 0) == CKO_DATA)
@@ -176,6 +191,8 @@ static CK_RV settle(struct session *s, struct derivation *d, struct object *o, s
     TRY(key_history(o, ORIGIN_DERIVED, 0, d->history));
     if (d->other)
         TRY(key_history_also(o, d->other));
+    if (d->mech->tls_master)
+        TRY(keep_to_tls(&o->attrs));
     return key_place(s, o, ORIGIN_DERIVED, &(struct material){.value = value}, 0);
 }
 

@@ -153,6 +153,25 @@ static void test_tls_write_keys_uses(void **state)
     assert_false(get_bool(fx.session, t.out.hClientKey, CKA_DERIVE));
 }
 
+/* 6.40.4: a master secret is good for TLS alone. */
+static void test_tls_master_mechanisms(void **state)
+{
+    (void)state;
+    CK_OBJECT_HANDLE base = make_secret(CKK_GENERIC_SECRET, 48, NULL, 0), master, key;
+    CK_BYTE random[32] = {0};
+    CK_TLS12_MASTER_KEY_DERIVE_PARAMS p = {{random, 32, random, 32}, NULL, CKM_SHA256};
+    CK_ATTRIBUTE template[] = {ATTR_BOOL(CKA_DERIVE, true)};
+    CK_KEY_DERIVATION_STRING_DATA more = {random, 1};
+    CK_ATTRIBUTE aes[] = {ATTR_ULONG(CKA_KEY_TYPE, CKK_AES)};
+    struct tls t;
+    assert_ok(p11->C_DeriveKey(fx.session, MECHANISM_WITH(CKM_TLS12_MASTER_KEY_DERIVE_DH, p), base,
+                               template, 1, &master));
+    assert_rv(CKR_MECHANISM_INVALID,
+              p11->C_DeriveKey(fx.session, MECHANISM_WITH(CKM_CONCATENATE_BASE_AND_DATA, more),
+                               master, template, 1, &key));
+    assert_ok(derive_tls(&t, master, aes, 1));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, test_user, test_end)
 
 int main(void)
@@ -161,6 +180,7 @@ int main(void)
         TEST(test_sp800_108_absurd_count),    TEST(test_ctr_decrypt_overflow),
         TEST(test_message_sign_init_refuses), TEST(test_always_authenticate_each_message),
         TEST(test_tls_write_keys_inherit),    TEST(test_tls_write_keys_uses),
+        TEST(test_tls_master_mechanisms),
     };
     return cmocka_run_group_tests(tests, group_token, group_end);
 }
