@@ -8,6 +8,7 @@ enum { DERIVED_MAX = 1 + MECH_EXTRA_KEYS };
 
 struct derivation {
     const struct mech *mech;
+    CK_ATTRIBUTE_TYPE template; /* which of the base key's is for the new keys */
     struct mech_params params;
     struct object *base, *other;
     const struct object *history; /* base, where the new key's past is that one's */
@@ -109,12 +110,12 @@ static CK_RV new_data(const CK_ATTRIBUTE *template, CK_ULONG n, struct object *o
     return rv;
 }
 
-static CK_RV new_key(const struct object *base, const CK_ATTRIBUTE *template, CK_ULONG n,
+static CK_RV new_key(const struct derivation *d, const CK_ATTRIBUTE *template, CK_ULONG n,
                      struct object *o, size_t *ret_n)
 {
     CK_ULONG type = CKK_GENERIC_SECRET;
     CLEANUP(attrs_joined_free) struct attrs_joined joined = {0};
-    TRY(attrs_with_template(attrs_bytes(&base->attrs, CKA_DERIVE_TEMPLATE), template, n, &joined));
+    TRY(attrs_with_template(attrs_bytes(&d->base->attrs, d->template), template, n, &joined));
     TRY(attrs_template_ulong(joined.v, joined.n, CKA_KEY_TYPE, &type));
     TRY(attrs_new(ATTR_DERIVE, CKO_SECRET_KEY, type, joined.v, joined.n, false, &o->attrs));
     return wanted_length(&o->attrs, ret_n);
@@ -133,8 +134,7 @@ static CK_RV add_object(struct session *s, struct derivation *d, const CK_ATTRIB
         return CKR_TEMPLATE_INCONSISTENT;
     TRY(object_new(o));
     d->n++;
-    TRY(cls == CKO_DATA ? new_data(template, n, *o, length)
-                        : new_key(d->base, template, n, *o, length));
+    TRY(cls == CKO_DATA ? new_data(template, n, *o, length) : new_key(d, template, n, *o, length));
     TRY(object_finish(*o));
     return access_write(s, attrs_true(&(*o)->attrs, CKA_TOKEN), (*o)->private_);
 }
@@ -338,7 +338,9 @@ static CK_RV derive_material(struct session *s, struct derivation *d, const CK_A
 CK_RV session_derive(struct session *s, const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE base,
                      const CK_ATTRIBUTE *template, CK_ULONG n, CK_OBJECT_HANDLE *ret)
 {
-    CLEANUP(derivation_free) struct derivation d = {.mech = mech_find(mechanism->mechanism)};
+    CLEANUP(derivation_free)
+    struct derivation d = {.mech = mech_find(mechanism->mechanism),
+                           .template = CKA_DERIVE_TEMPLATE};
     if (!d.mech || !d.mech->derive)
         return CKR_MECHANISM_INVALID;
     TOKEN_READ(s->token);
@@ -386,7 +388,9 @@ CK_RV session_encapsulate(struct session *s, const CK_MECHANISM *mechanism,
                           CK_OBJECT_HANDLE public_key, const CK_ATTRIBUTE *template, CK_ULONG n,
                           CK_BYTE *out, CK_ULONG *out_n, CK_OBJECT_HANDLE *ret)
 {
-    CLEANUP(derivation_free) struct derivation d = {.mech = mech_find(mechanism->mechanism)};
+    CLEANUP(derivation_free)
+    struct derivation d = {.mech = mech_find(mechanism->mechanism),
+                           .template = CKA_ENCAPSULATE_TEMPLATE};
     CLEANUP(buf_free) struct buf ciphertext = {0};
     if (!d.mech || !d.mech->encapsulate)
         return CKR_MECHANISM_INVALID;
@@ -411,7 +415,9 @@ CK_RV session_decapsulate(struct session *s, const CK_MECHANISM *mechanism,
                           CK_OBJECT_HANDLE private_key, const CK_ATTRIBUTE *template, CK_ULONG n,
                           struct bytes ciphertext, CK_OBJECT_HANDLE *ret)
 {
-    CLEANUP(derivation_free) struct derivation d = {.mech = mech_find(mechanism->mechanism)};
+    CLEANUP(derivation_free)
+    struct derivation d = {.mech = mech_find(mechanism->mechanism),
+                           .template = CKA_DECAPSULATE_TEMPLATE};
     CLEANUP(secret_free) struct secret value = {0};
     if (!d.mech || !d.mech->encapsulate)
         return CKR_MECHANISM_INVALID;

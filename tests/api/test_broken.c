@@ -172,6 +172,39 @@ static void test_tls_master_mechanisms(void **state)
     assert_ok(derive_tls(&t, master, aes, 1));
 }
 
+/* ---- templates of keys --------------------------------------------------------------------- */
+
+/* 4.9, 4.10 (3.2): CKA_ENCAPSULATE_TEMPLATE, CKA_DECAPSULATE_TEMPLATE. */
+static void test_encapsulate_template(void **state)
+{
+    (void)state;
+    struct blob params = ec_params(NID_X9_62_prime256v1);
+    CK_ATTRIBUTE kept[] = {ATTR_BOOL(CKA_EXTRACTABLE, false)};
+    CK_ATTRIBUTE public[] = {ATTR_MEM(CKA_EC_PARAMS, params.p, params.n),
+                             ATTR_BOOL(CKA_ENCAPSULATE, true),
+                             ATTR_MEM(CKA_ENCAPSULATE_TEMPLATE, kept, sizeof kept)};
+    CK_ATTRIBUTE private[] = {ATTR_BOOL(CKA_DECAPSULATE, true),
+                              ATTR_MEM(CKA_DECAPSULATE_TEMPLATE, kept, sizeof kept)};
+    CK_ATTRIBUTE open[] = {ATTR_BOOL(CKA_EXTRACTABLE, true)};
+    CK_ECDH1_DERIVE_PARAMS p = {.kdf = CKD_NULL};
+    CK_MECHANISM *m = MECHANISM_WITH(CKM_ECDH1_DERIVE, p);
+    struct key_pair keys;
+    CK_OBJECT_HANDLE key;
+    CK_BYTE point[65];
+    CK_ULONG n = sizeof point;
+    assert_ok(p11->C_GenerateKeyPair(fx.session, MECHANISM(CKM_EC_KEY_PAIR_GEN), public, 3, private,
+                                     2, &keys.public, &keys.private));
+    assert_rv(CKR_TEMPLATE_INCONSISTENT,
+              p11_32->C_EncapsulateKey(fx.session, m, keys.public, open, 1, point, &n, &key));
+    n = sizeof point;
+    assert_ok(p11_32->C_EncapsulateKey(fx.session, m, keys.public, NULL, 0, point, &n, &key));
+    assert_false(get_bool(fx.session, key, CKA_EXTRACTABLE));
+    assert_rv(CKR_TEMPLATE_INCONSISTENT,
+              p11_32->C_DecapsulateKey(fx.session, m, keys.private, open, 1, point, n, &key));
+    assert_ok(p11_32->C_DecapsulateKey(fx.session, m, keys.private, NULL, 0, point, n, &key));
+    assert_false(get_bool(fx.session, key, CKA_EXTRACTABLE));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, test_user, test_end)
 
 int main(void)
@@ -180,7 +213,7 @@ int main(void)
         TEST(test_sp800_108_absurd_count),    TEST(test_ctr_decrypt_overflow),
         TEST(test_message_sign_init_refuses), TEST(test_always_authenticate_each_message),
         TEST(test_tls_write_keys_inherit),    TEST(test_tls_write_keys_uses),
-        TEST(test_tls_master_mechanisms),
+        TEST(test_tls_master_mechanisms),     TEST(test_encapsulate_template),
     };
     return cmocka_run_group_tests(tests, group_token, group_end);
 }
