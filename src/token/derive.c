@@ -67,6 +67,7 @@ static CK_RV other_key(struct session *s, struct derivation *d)
         return CKR_KEY_TYPE_INCONSISTENT;
     if (!attrs_true(&d->other->attrs, CKA_DERIVE))
         return CKR_KEY_FUNCTION_NOT_PERMITTED;
+    TRY(key_mechanism_allowed(d->other, d->mech->type));
     TRY(key_hold(s->token, d->other, &d->other_held));
     return d->other_held.key.value.n ? CKR_OK : CKR_KEY_FUNCTION_NOT_PERMITTED;
 }

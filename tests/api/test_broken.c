@@ -205,6 +205,19 @@ static void test_encapsulate_template(void **state)
     assert_false(get_bool(fx.session, key, CKA_EXTRACTABLE));
 }
 
+/* 4.8: CKA_ALLOWED_MECHANISMS is the second key's, too. */
+static void test_second_key_mechanisms(void **state)
+{
+    (void)state;
+    CK_MECHANISM_TYPE only[] = {CKM_SHA256_HMAC};
+    CK_ATTRIBUTE allowed[] = {ATTR_MEM(CKA_ALLOWED_MECHANISMS, only, sizeof only)};
+    CK_OBJECT_HANDLE base = make_secret(CKK_GENERIC_SECRET, 16, NULL, 0), key;
+    CK_OBJECT_HANDLE other = make_secret(CKK_GENERIC_SECRET, 16, allowed, 1);
+    assert_rv(CKR_MECHANISM_INVALID,
+              p11->C_DeriveKey(fx.session, MECHANISM_WITH(CKM_CONCATENATE_BASE_AND_KEY, other),
+                               base, NULL, 0, &key));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, test_user, test_end)
 
 int main(void)
@@ -214,6 +227,7 @@ int main(void)
         TEST(test_message_sign_init_refuses), TEST(test_always_authenticate_each_message),
         TEST(test_tls_write_keys_inherit),    TEST(test_tls_write_keys_uses),
         TEST(test_tls_master_mechanisms),     TEST(test_encapsulate_template),
+        TEST(test_second_key_mechanisms),
     };
     return cmocka_run_group_tests(tests, group_token, group_end);
 }
