@@ -218,6 +218,28 @@ static void test_second_key_mechanisms(void **state)
                                base, NULL, 0, &key));
 }
 
+/* 5.1.6: "a valid handle for an object which is not a key". */
+static void test_object_that_is_no_key(void **state)
+{
+    (void)state;
+    CK_ATTRIBUTE data[] = {ATTR_ULONG(CKA_CLASS, CKO_DATA)};
+    CK_OBJECT_HANDLE object, key = make_secret(CKK_AES, 16, NULL, 0), made;
+    CK_BYTE byte = 0, out[64];
+    CK_ULONG n = sizeof out;
+    CK_KEY_DERIVATION_STRING_DATA more = {&byte, 1};
+    assert_ok(p11->C_CreateObject(fx.session, data, 1, &object));
+    assert_rv(CKR_KEY_HANDLE_INVALID,
+              p11->C_DeriveKey(fx.session, MECHANISM_WITH(CKM_CONCATENATE_BASE_AND_DATA, more),
+                               object, NULL, 0, &made));
+    assert_rv(CKR_KEY_HANDLE_INVALID,
+              p11->C_DeriveKey(fx.session, MECHANISM_WITH(CKM_CONCATENATE_BASE_AND_KEY, object),
+                               key, NULL, 0, &made));
+    assert_rv(CKR_WRAPPING_KEY_HANDLE_INVALID,
+              p11->C_WrapKey(fx.session, MECHANISM(CKM_AES_KEY_WRAP), object, key, out, &n));
+    assert_ok(p11->C_DigestInit(fx.session, MECHANISM(CKM_SHA256)));
+    assert_rv(CKR_KEY_HANDLE_INVALID, p11->C_DigestKey(fx.session, object));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, test_user, test_end)
 
 int main(void)
@@ -227,7 +249,7 @@ int main(void)
         TEST(test_message_sign_init_refuses), TEST(test_always_authenticate_each_message),
         TEST(test_tls_write_keys_inherit),    TEST(test_tls_write_keys_uses),
         TEST(test_tls_master_mechanisms),     TEST(test_encapsulate_template),
-        TEST(test_second_key_mechanisms),
+        TEST(test_second_key_mechanisms),     TEST(test_object_that_is_no_key),
     };
     return cmocka_run_group_tests(tests, group_token, group_end);
 }
