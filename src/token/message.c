@@ -142,11 +142,22 @@ CK_RV message_iv(const struct mech_message *m)
                : random_iv(m);
 }
 
+/* One way of counting a process of messages: the numbers of two could give an IV twice. */
+static bool counts_anew(const struct op *op)
+{
+    CK_ULONG g = op->message.generator;
+    return op->messages && g != op->generator && g != CKG_NO_GENERATE && g != CKG_GENERATE_RANDOM;
+}
+
 static CK_RV generate_iv(struct op *op)
 {
     const struct mech_message *m = &op->message;
     if (m->generator != CKG_NO_GENERATE && m->fixed_bits > 8 * m->iv_n)
         return CKR_MECHANISM_PARAM_INVALID;
+    if (counts_anew(op))
+        return CKR_MECHANISM_PARAM_INVALID;
+    if (!op->messages)
+        op->generator = m->generator;
     switch (m->generator) {
     case CKG_NO_GENERATE:
         return CKR_OK;

@@ -240,16 +240,46 @@ static void test_object_that_is_no_key(void **state)
     assert_rv(CKR_KEY_HANDLE_INVALID, p11->C_DigestKey(fx.session, object));
 }
 
+/* ---- messages ------------------------------------------------------------------------------ */
+
+/* 6.13.2: the XOR is with the IV of the application. One process of messages has one way of
+ * counting: the numbers of two could give an IV twice. */
+static void test_one_generator(void **state)
+{
+    (void)state;
+    CK_OBJECT_HANDLE key = make_secret(CKK_AES, 16, NULL, 0);
+    CK_BYTE iv[12] = {1}, tag[16], data[16] = {0};
+    CK_ULONG n = sizeof data;
+    CK_GCM_MESSAGE_PARAMS p = {iv, 12, 32, CKG_GENERATE, tag, 128};
+    assert_ok(p11_32->C_MessageEncryptInit(fx.session, MECHANISM(CKM_AES_GCM), key));
+    assert_ok(p11_32->C_EncryptMessage(fx.session, &p, sizeof p, NULL, 0, data, n, data, &n));
+    p.ivGenerator = CKG_GENERATE_COUNTER_XOR;
+    assert_rv(CKR_MECHANISM_PARAM_INVALID,
+              p11_32->C_EncryptMessage(fx.session, &p, sizeof p, NULL, 0, data, n, data, &n));
+    p.ivGenerator = CKG_GENERATE_COUNTER;
+    assert_rv(CKR_MECHANISM_PARAM_INVALID,
+              p11_32->C_EncryptMessage(fx.session, &p, sizeof p, NULL, 0, data, n, data, &n));
+    p.ivGenerator = CKG_GENERATE;
+    assert_ok(p11_32->C_EncryptMessage(fx.session, &p, sizeof p, NULL, 0, data, n, data, &n));
+    assert_ok(p11_32->C_MessageEncryptFinal(fx.session));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, test_user, test_end)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_sp800_108_absurd_count),    TEST(test_ctr_decrypt_overflow),
-        TEST(test_message_sign_init_refuses), TEST(test_always_authenticate_each_message),
-        TEST(test_tls_write_keys_inherit),    TEST(test_tls_write_keys_uses),
-        TEST(test_tls_master_mechanisms),     TEST(test_encapsulate_template),
-        TEST(test_second_key_mechanisms),     TEST(test_object_that_is_no_key),
+        TEST(test_sp800_108_absurd_count),
+        TEST(test_ctr_decrypt_overflow),
+        TEST(test_message_sign_init_refuses),
+        TEST(test_always_authenticate_each_message),
+        TEST(test_tls_write_keys_inherit),
+        TEST(test_tls_write_keys_uses),
+        TEST(test_tls_master_mechanisms),
+        TEST(test_encapsulate_template),
+        TEST(test_second_key_mechanisms),
+        TEST(test_object_that_is_no_key),
+        TEST(test_one_generator),
     };
     return cmocka_run_group_tests(tests, group_token, group_end);
 }
