@@ -7,7 +7,15 @@
 
 #include <latchkey/vendor.h>
 
-enum { SESSIONS = 6, OBJECTS = 48, KEPT = 512, GUARD = 32, ROOM = 5000, ATTRIBUTES = 28 };
+enum {
+    SESSIONS = 6,
+    FIXED = 16,
+    OBJECTS = 56,
+    KEPT = 512,
+    GUARD = 32,
+    ROOM = 5000,
+    ATTRIBUTES = 28
+};
 
 /* One thread of calls: all that it does follows from the seed. */
 struct caller {
@@ -295,9 +303,19 @@ static inline CK_MECHANISM_TYPE some_digest(struct caller *c)
     return one_in(c, 30) ? CKM_AES_CBC : ONE_OF(c, digests);
 }
 
+/* Mostly one that is there. */
 static inline CK_OBJECT_HANDLE some_object(struct caller *c)
 {
-    return one_in(c, 40) ? (CK_OBJECT_HANDLE)draw(c) >> below(c, 64) : ONE_OF(c, c->object);
+    CK_OBJECT_HANDLE object = ONE_OF(c, c->object);
+    CK_ULONG n;
+    if (one_in(c, 40))
+        return (CK_OBJECT_HANDLE)draw(c) >> below(c, 64);
+    for (int i = 0; i < 12 && !one_in(c, 30); i++) {
+        if (p11->C_GetObjectSize(c->session[0], object, &n) == CKR_OK)
+            break;
+        object = ONE_OF(c, c->object);
+    }
+    return object;
 }
 
 static inline void with(struct caller *c, CK_MECHANISM *m, const void *p, size_t n)
@@ -523,7 +541,7 @@ static inline CK_DERIVED_KEY some_extra_key(struct caller *c)
     CK_OBJECT_HANDLE handle = 0;
     CK_DERIVED_KEY k = {keep(c, t.a, t.n * sizeof *t.a), t.n, keep(c, &handle, sizeof handle)};
     if (one_in(c, 25))
-        k.ulAttributeCount = ~0UL >> below(c, 60); /* absurd: it must not be believed */
+        k.ulAttributeCount = ~0UL >> below(c, 50); /* absurd: it must not be believed */
     if (one_in(c, 25))
         k.pTemplate = NULL;
     return k;

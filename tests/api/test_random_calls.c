@@ -211,7 +211,7 @@ static CK_SESSION_HANDLE some_session(struct caller *c)
 
 static void add_object(struct caller *c, CK_OBJECT_HANDLE handle)
 {
-    c->object[below(c, OBJECTS)] = handle;
+    c->object[FIXED + below(c, OBJECTS - FIXED)] = handle;
 }
 
 static const CK_OBJECT_HANDLE untouched = 0x5A5A5A5A;
@@ -590,7 +590,7 @@ static void generate_pair(struct caller *c)
 }
 
 /* Keys are tried until one is of the mechanism's type. */
-enum { TRIES = 10 };
+enum { TRIES = 25 };
 
 static bool no_such_key(CK_RV rv)
 {
@@ -639,7 +639,7 @@ static void wrap_and_unwrap(struct caller *c)
     CK_RV rv = CKR_KEY_HANDLE_INVALID;
     if (authenticated)
         m = (CK_MECHANISM){CKM_AES_GCM, &message, sizeof message};
-    for (int i = 0; i < 3 * TRIES && no_such_key(rv); i++) {
+    for (int i = 0; i < 2 * TRIES && no_such_key(rv); i++) {
         if (rv != CKR_KEY_UNEXTRACTABLE)
             wrapping = some_object(c);
         o.n = o.room;
@@ -872,11 +872,11 @@ struct message_calls {
     init_call *init;
     CK_FLAGS flag;
     unsigned groups;
-    CK_RV (*whole)
+    CK_RV(*whole)
     (CK_SESSION_HANDLE, CK_VOID_PTR, CK_ULONG, CK_BYTE_PTR, CK_ULONG, CK_BYTE_PTR, CK_ULONG,
      CK_BYTE_PTR, CK_ULONG_PTR);
     CK_RV (*begin)(CK_SESSION_HANDLE, CK_VOID_PTR, CK_ULONG, CK_BYTE_PTR, CK_ULONG);
-    CK_RV (*next)
+    CK_RV(*next)
     (CK_SESSION_HANDLE, CK_VOID_PTR, CK_ULONG, CK_BYTE_PTR, CK_ULONG, CK_BYTE_PTR, CK_ULONG_PTR,
      CK_FLAGS);
     CK_RV (*final)(CK_SESSION_HANDLE);
@@ -1118,9 +1118,20 @@ static const struct {
     {"sign and verify", sign_pair, 10},
 };
 
+/* Sessions that were closed are opened again in time, the first one at once. */
+static void refresh(struct caller *c, CK_ULONG place)
+{
+    CK_SESSION_INFO info;
+    CK_FLAGS flags = CKF_SERIAL_SESSION | (place && one_in(c, 3) ? 0 : CKF_RW_SESSION);
+    if (f->C_GetSessionInfo(c->session[place], &info) != CKR_OK)
+        f->C_OpenSession(fx.slot, flags, NULL, NULL, &c->session[place]);
+}
+
 static void call_one(struct caller *c)
 {
     CK_ULONG all = 0, i = 0;
+    refresh(c, 0);
+    refresh(c, below(c, SESSIONS));
     for (size_t k = 0; k < COUNT(calls); k++)
         all += calls[k].weight;
     for (CK_ULONG at = below(c, all); at >= calls[i].weight; i++)
@@ -1150,6 +1161,78 @@ static void still_works(struct caller *c)
     f->C_CloseSession(s);
 }
 
+/* ---- keys that are there in every run ------------------------------------------------------ */
+
+static void add_fixed(struct caller *c, struct template *t, const CK_ATTRIBUTE_TYPE *uses, size_t n)
+{
+    add_bool(c, t, CKA_TOKEN, true);
+    add_bool(c, t, CKA_MODIFIABLE, false);
+    add_bool(c, t, CKA_DESTROYABLE, false);
+    add_bytes(c, t, CKA_LABEL, "fixed", 5);
+    for (size_t i = 0; i < n; i++)
+        add_bool(c, t, uses[i], true);
+}
+
+/* extractable: outside the TPM. */
+static void make_fixed_pair(struct caller *c, CK_MECHANISM_TYPE type, CK_ULONG bits, int nid,
+                            bool extractable)
+{
+    CK_MECHANISM m = {type, NULL, 0};
+    struct template pub = {.n = 0}, priv = {.n = 0};
+    struct blob params = nid == NID_undef ? (struct blob){0} : ec_params(nid);
+    CK_OBJECT_HANDLE public, private;
+    if (bits)
+        add_ulong(c, &pub, CKA_MODULUS_BITS, bits);
+    else
+        add_bytes(c, &pub, CKA_EC_PARAMS, params.p, params.n);
+    add_fixed(c, &pub, public_uses, COUNT(public_uses));
+    add_fixed(c, &priv, private_uses, COUNT(private_uses));
+    add_bool(c, &priv, CKA_EXTRACTABLE, extractable);
+    assert_ok(
+        p11->C_GenerateKeyPair(fx.session, &m, pub.a, pub.n, priv.a, priv.n, &public, &private));
+}
+
+static void make_fixed_secret(struct caller *c, CK_MECHANISM_TYPE type, bool extractable)
+{
+    CK_MECHANISM m = {type, NULL, 0};
+    struct template t = {.n = 0};
+    CK_OBJECT_HANDLE key;
+    add_ulong(c, &t, CKA_VALUE_LEN, 32);
+    add_fixed(c, &t, secret_uses, COUNT(secret_uses));
+    add_bool(c, &t, CKA_EXTRACTABLE, extractable);
+    assert_ok(p11->C_GenerateKey(fx.session, &m, t.a, t.n, &key));
+}
+
+static int group_fixed_keys(void **state)
+{
+    struct caller c = {.name = "fixed keys"};
+    group_token(state);
+    test_user(state);
+    make_fixed_pair(&c, CKM_RSA_PKCS_KEY_PAIR_GEN, 2048, NID_undef, false);
+    make_fixed_pair(&c, CKM_RSA_PKCS_KEY_PAIR_GEN, 1024, NID_undef, true);
+    make_fixed_pair(&c, CKM_EC_KEY_PAIR_GEN, 0, NID_X9_62_prime256v1, false);
+    make_fixed_pair(&c, CKM_EC_KEY_PAIR_GEN, 0, NID_secp384r1, true);
+    make_fixed_pair(&c, CKM_EC_EDWARDS_KEY_PAIR_GEN, 0, NID_ED25519, true);
+    make_fixed_pair(&c, CKM_EC_MONTGOMERY_KEY_PAIR_GEN, 0, NID_X25519, true);
+    make_fixed_secret(&c, CKM_AES_KEY_GEN, false);
+    make_fixed_secret(&c, CKM_AES_KEY_GEN, true);
+    make_fixed_secret(&c, CKM_GENERIC_SECRET_KEY_GEN, false);
+    make_fixed_secret(&c, CKM_GENERIC_SECRET_KEY_GEN, true);
+    while (c.n_kept)
+        free(c.kept[--c.n_kept]);
+    return test_end(state);
+}
+
+static void find_fixed(struct caller *c)
+{
+    CK_ATTRIBUTE label[] = {ATTR_STR(CKA_LABEL, "fixed")};
+    CK_ULONG n;
+    assert_ok(f->C_FindObjectsInit(c->session[0], label, 1));
+    assert_ok(f->C_FindObjects(c->session[0], c->object, FIXED, &n));
+    assert_ok(f->C_FindObjectsFinal(c->session[0]));
+    assert_int_equal(n, FIXED);
+}
+
 static unsigned long setting(const char *name, unsigned long otherwise)
 {
     const char *value = getenv(name);
@@ -1163,6 +1246,7 @@ static void start(struct caller *c, uint64_t seed, bool alone)
         assert_ok(f->C_OpenSession(fx.slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, NULL, NULL,
                                    &c->session[i]));
     f->C_Login(c->session[0], CKU_USER, (CK_BYTE *)USER_PIN, strlen(USER_PIN));
+    find_fixed(c);
 }
 
 static void *run_calls(void *caller)
@@ -1208,7 +1292,7 @@ static void remove_objects(void)
     assert_ok(f->C_FindObjectsInit(s, stored, 1));
     while (f->C_FindObjects(s, found, COUNT(found), &n) == CKR_OK && n)
         for (CK_ULONG i = 0; i < n; i++)
-            f->C_DestroyObject(s, found[i]);
+            f->C_DestroyObject(s, found[i]); /* the fixed ones stay */
     assert_ok(f->C_FindObjectsFinal(s));
 }
 
@@ -1237,5 +1321,5 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_calls_at_random, NULL, test_end),
     };
-    return cmocka_run_group_tests(tests, group_token, group_end);
+    return cmocka_run_group_tests(tests, group_fixed_keys, group_end);
 }
