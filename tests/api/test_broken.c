@@ -264,6 +264,45 @@ static void test_one_generator(void **state)
     assert_ok(p11_32->C_MessageEncryptFinal(fx.session));
 }
 
+/* ---- aliasing ------------------------------------------------------------------------------ */
+
+/* RFC 8032, 5.1.6 reads the message twice. If the signature's first half lay over the message by
+ * then, two signatures with one nonce and two hashes would give the private key away. */
+static void test_eddsa_in_place(void **state)
+{
+    (void)state;
+    struct blob params = ec_params(NID_ED25519);
+    CK_ATTRIBUTE public[] = {ATTR_MEM(CKA_EC_PARAMS, params.p, params.n)};
+    struct key_pair keys;
+    CK_BYTE data[100] = "message";
+    CK_ULONG n = sizeof data;
+    assert_ok(p11->C_GenerateKeyPair(fx.session, MECHANISM(CKM_EC_EDWARDS_KEY_PAIR_GEN), public, 1,
+                                     NULL, 0, &keys.public, &keys.private));
+    struct blob apart = sign(fx.session, MECHANISM(CKM_EDDSA), keys.private, data, sizeof data);
+    assert_ok(p11->C_SignInit(fx.session, MECHANISM(CKM_EDDSA), keys.private));
+    assert_ok(p11->C_Sign(fx.session, data, sizeof data, data, &n));
+    assert_blob(apart, data, n);
+}
+
+/* 5.8.2: "it is OK if pData and pEncryptedData point to the same location". */
+static void test_rsa_in_place(void **state)
+{
+    (void)state;
+    struct key_pair keys = generate_rsa(fx.session, 2048, "in place", false);
+    CK_RSA_PKCS_OAEP_PARAMS oaep = {CKM_SHA256, CKG_MGF1_SHA256, CKZ_DATA_SPECIFIED, NULL, 0};
+    CK_MECHANISM all[] = {{CKM_RSA_PKCS, NULL, 0}, {CKM_RSA_PKCS_OAEP, &oaep, sizeof oaep}};
+    for (size_t i = 0; i < COUNT(all); i++) {
+        CK_BYTE data[256] = "plain text";
+        CK_ULONG n = sizeof data, plain_n = sizeof data;
+        assert_ok(p11->C_EncryptInit(fx.session, &all[i], keys.public));
+        assert_ok(p11->C_Encrypt(fx.session, data, 10, data, &n));
+        assert_ok(p11->C_DecryptInit(fx.session, &all[i], keys.private));
+        assert_ok(p11->C_Decrypt(fx.session, data, n, data, &plain_n));
+        assert_int_equal(plain_n, 10);
+        assert_memory_equal(data, "plain text", 10);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, test_user, test_end)
 
 int main(void)
@@ -280,6 +319,8 @@ int main(void)
         TEST(test_second_key_mechanisms),
         TEST(test_object_that_is_no_key),
         TEST(test_one_generator),
+        TEST(test_eddsa_in_place),
+        TEST(test_rsa_in_place),
     };
     return cmocka_run_group_tests(tests, group_token, group_end);
 }
