@@ -264,6 +264,26 @@ static void test_one_generator(void **state)
     assert_ok(p11_32->C_MessageEncryptFinal(fx.session));
 }
 
+/* 5.7.5 has no CKR_USER_NOT_LOGGED_IN: a value that is sealed is one that cannot be revealed. */
+static void test_sealed_value_without_login(void **state)
+{
+    (void)state;
+    CK_ATTRIBUTE public[] = {ATTR_BOOL(CKA_TOKEN, true), ATTR_BOOL(CKA_PRIVATE, false),
+                             ATTR_BOOL(CKA_SENSITIVE, false), ATTR_BOOL(CKA_EXTRACTABLE, true)};
+    CK_OBJECT_HANDLE key = make_secret(CKK_AES, 16, public, COUNT(public));
+    CK_BYTE value[16];
+    CK_ATTRIBUTE a = {CKA_VALUE, value, sizeof value};
+    assert_ok(p11->C_GetAttributeValue(fx.session, key, &a, 1));
+    assert_ok(p11->C_Logout(fx.session));
+    assert_rv(CKR_ATTRIBUTE_SENSITIVE, p11->C_GetAttributeValue(fx.session, key, &a, 1));
+    assert_int_equal(a.ulValueLen, CK_UNAVAILABLE_INFORMATION);
+    assert_ok(login(fx.session, CKU_SO, SO_PIN));
+    assert_rv(CKR_ATTRIBUTE_SENSITIVE, p11->C_GetAttributeValue(fx.session, key, &a, 1));
+    assert_ok(p11->C_Logout(fx.session));
+    assert_ok(login(fx.session, CKU_USER, USER_PIN));
+    assert_ok(p11->C_DestroyObject(fx.session, key));
+}
+
 /* ---- aliasing ------------------------------------------------------------------------------ */
 
 /* RFC 8032, 5.1.6 reads the message twice. If the signature's first half lay over the message by
@@ -321,6 +341,7 @@ int main(void)
         TEST(test_one_generator),
         TEST(test_eddsa_in_place),
         TEST(test_rsa_in_place),
+        TEST(test_sealed_value_without_login),
     };
     return cmocka_run_group_tests(tests, group_token, group_end);
 }
