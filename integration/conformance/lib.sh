@@ -88,7 +88,7 @@ listed() {
 judge() { # VERDICT NAME WHAT
     local expected reason
     expected=$(listed "$2")
-    reason=$(cut -d' ' -f3- <<<"$expected")
+    read -r _ _ reason <<<"$expected"
     case $1:${expected%% *} in
     pass:) return 0 ;;
     fail:fail | skip:skip) echo "  expected $1  $2: $reason" ;;
