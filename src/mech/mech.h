@@ -171,7 +171,6 @@ struct mech {
     /* of a derivation: it gives a data object; what it gives shows the base key's bytes, so that it
      * must be kept as that is */
     bool gives_data, glues;
-    bool tls_master;    /* a derivation whose key is good for TLS alone */
     enum aes_mode mode; /* of an AES cipher */
     /* of wrapping: of secret keys only; what is unwrapped has the key at its end, after zeros */
     bool secret_only, raw_block;

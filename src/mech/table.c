@@ -178,11 +178,11 @@ static const struct mech table[] = {
     DERIVE(CKM_CONCATENATE_DATA_AND_BASE, MECH_ANY_SECRET, combine_params_data, combine_data_base, .glues = true),
     DERIVE(CKM_XOR_BASE_AND_DATA, MECH_ANY_SECRET, combine_params_data, combine_xor, .glues = true),
     DERIVE(CKM_EXTRACT_KEY_FROM_KEY, MECH_ANY_SECRET, combine_params_offset, combine_extract, .glues = true),
-    DERIVE(CKM_TLS12_MASTER_KEY_DERIVE, CKK_GENERIC_SECRET, tls_params_master, tls_master, .tls_master = true),
-    DERIVE(CKM_TLS12_MASTER_KEY_DERIVE_DH, CKK_GENERIC_SECRET, tls_params_master_dh, tls_master_dh, .tls_master = true),
-    DERIVE(CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE, CKK_GENERIC_SECRET, tls_params_extended, tls_master, .tls_master = true),
+    DERIVE(CKM_TLS12_MASTER_KEY_DERIVE, CKK_GENERIC_SECRET, tls_params_master, tls_master),
+    DERIVE(CKM_TLS12_MASTER_KEY_DERIVE_DH, CKK_GENERIC_SECRET, tls_params_master_dh, tls_master_dh),
+    DERIVE(CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE, CKK_GENERIC_SECRET, tls_params_extended, tls_master),
     DERIVE(CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE_DH, CKK_GENERIC_SECRET, tls_params_extended_dh,
-           tls_master_dh, .tls_master = true),
+           tls_master_dh),
     DERIVE(CKM_TLS12_KEY_AND_MAC_DERIVE, CKK_GENERIC_SECRET, tls_params_key_and_mac, tls_key_and_mac),
     DERIVE(CKM_TLS12_KEY_SAFE_DERIVE, CKK_GENERIC_SECRET, tls_params_key_safe, tls_key_and_mac),
     /* 3.1, 6.40.8: as sensitive as its base key, too */
@@ -258,7 +258,7 @@ void mech_info(const struct mech *m, const struct tpm_caps *caps, CK_MECHANISM_I
             low = sizes[i].low;
             high = sizes[i].high;
         }
-    if (m->tls_master) /* 3.1, 6.40.4: bytes */
+    if (m->derive == tls_master || m->derive == tls_master_dh) /* 3.1, 6.40.4: bytes */
         low = high = TLS_MASTER_SIZE;
     CK_FLAGS flags = in_hardware(m, caps) ? m->flags : m->flags & ~(CK_FLAGS)CKF_HW;
     *ret = (CK_MECHANISM_INFO){.ulMinKeySize = low, .ulMaxKeySize = high, .flags = flags};

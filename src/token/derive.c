@@ -8,7 +8,6 @@ enum { DERIVED_MAX = 1 + MECH_EXTRA_KEYS };
 
 struct derivation {
     const struct mech *mech;
-    CK_ATTRIBUTE_TYPE template; /* which of the base key's is for the new keys */
     struct mech_params params;
     struct object *base, *other;
     const struct object *history; /* base, where the new key's past is that one's */
@@ -111,12 +110,12 @@ static CK_RV new_data(const CK_ATTRIBUTE *template, CK_ULONG n, struct object *o
     return rv;
 }
 
-static CK_RV new_key(const struct derivation *d, const CK_ATTRIBUTE *template, CK_ULONG n,
+static CK_RV new_key(const struct object *base, const CK_ATTRIBUTE *template, CK_ULONG n,
                      struct object *o, size_t *ret_n)
 {
     CK_ULONG type = CKK_GENERIC_SECRET;
     CLEANUP(attrs_joined_free) struct attrs_joined joined = {0};
-    TRY(attrs_with_template(attrs_bytes(&d->base->attrs, d->template), template, n, &joined));
+    TRY(attrs_with_template(attrs_bytes(&base->attrs, CKA_DERIVE_TEMPLATE), template, n, &joined));
     TRY(attrs_template_ulong(joined.v, joined.n, CKA_KEY_TYPE, &type));
     TRY(attrs_new(ATTR_DERIVE, CKO_SECRET_KEY, type, joined.v, joined.n, false, &o->attrs));
     return wanted_length(&o->attrs, ret_n);
@@ -135,7 +134,8 @@ static CK_RV add_object(struct session *s, struct derivation *d, const CK_ATTRIB
         return CKR_TEMPLATE_INCONSISTENT;
     TRY(object_new(o));
     d->n++;
-    TRY(cls == CKO_DATA ? new_data(template, n, *o, length) : new_key(d, template, n, *o, length));
+    TRY(cls == CKO_DATA ? new_data(template, n, *o, length)
+                        : new_key(d->base, template, n, *o, length));
     TRY(object_finish(*o));
     return access_write(s, attrs_true(&(*o)->attrs, CKA_TOKEN), (*o)->private_);
 }
@@ -168,21 +168,6 @@ static CK_RV inherit(const struct object *from, const CK_ATTRIBUTE *template, CK
     return CKR_OK;
 }
 
-/* 3.1, 6.40.4, 6.40.5: "contributes the CKA_ALLOWED_MECHANISMS attribute consisting only of" … */
-static CK_RV keep_to_tls(struct attrs *a)
-{
-    static const CK_MECHANISM_TYPE tls[] = {CKM_TLS12_KEY_AND_MAC_DERIVE,
-                                            CKM_TLS12_KEY_SAFE_DERIVE,
-                                            CKM_TLS_KDF,
-                                            CKM_TLS_MAC,
-                                            CKM_TLS12_KDF,
-                                            CKM_TLS12_MAC};
-    struct bytes given = attrs_bytes(a, CKA_ALLOWED_MECHANISMS);
-    if (given.n && !bytes_equal(given, BYTES_OF(tls)))
-        return CKR_TEMPLATE_INCONSISTENT;
-    return attrs_set(a, CKA_ALLOWED_MECHANISMS, BYTES_OF(tls));
-}
-
 static CK_RV settle(struct session *s, struct derivation *d, struct object *o, struct bytes value)
 {
     if (attrs_ulong(&o->attrs, CKA_CLASS, 0) == CKO_DATA)
@@ -192,8 +177,6 @@ static CK_RV settle(struct session *s, struct derivation *d, struct object *o, s
     TRY(key_history(o, ORIGIN_DERIVED, 0, d->history));
     if (d->other)
         TRY(key_history_also(o, d->other));
-    if (d->mech->tls_master)
-        TRY(keep_to_tls(&o->attrs));
     return key_place(s, o, ORIGIN_DERIVED, &(struct material){.value = value}, 0);
 }
 
@@ -269,28 +252,19 @@ static CK_RV add_mac_key(struct session *s, struct derivation *d)
     return inherit(d->base, NULL, 0, &d->made[d->n - 1]->attrs);
 }
 
-/* 3.1, 6.40.6: they inherit the base key's sensitivity, too, and the template must not differ. By
- * default they encrypt, decrypt and derive. */
-
 static CK_RV add_write_key(struct session *s, struct derivation *d, const CK_ATTRIBUTE *template,
                            CK_ULONG n)
 {
-    static const CK_ATTRIBUTE_TYPE uses[] = {CKA_ENCRYPT, CKA_DECRYPT, CKA_DERIVE};
-    enum { USES = sizeof(uses) / sizeof(*uses) };
-    CK_ULONG length = (CK_ULONG)d->params.derivation.key_bits / 8, n_with = n;
-    CK_BBOOL yes = CK_TRUE;
-    CK_ATTRIBUTE *with = calloc(n + 1 + USES, sizeof(*with));
+    CK_ULONG length = (CK_ULONG)d->params.derivation.key_bits / 8;
+    CK_ATTRIBUTE *with = calloc(n + 1, sizeof(*with));
     if (!with)
         return CKR_HOST_MEMORY;
     if (n)
         memcpy(with, template, n * sizeof(*with));
-    with[n_with++] = (CK_ATTRIBUTE){CKA_VALUE_LEN, &length, sizeof(length)};
-    for (size_t i = 0; i < USES; i++)
-        if (!said(template, n, uses[i]))
-            with[n_with++] = (CK_ATTRIBUTE){uses[i], &yes, sizeof(yes)};
-    CK_RV rv = add_object(s, d, with, n_with);
+    with[n] = (CK_ATTRIBUTE){CKA_VALUE_LEN, &length, sizeof(length)};
+    CK_RV rv = add_object(s, d, with, n + 1);
     free(with);
-    return rv == CKR_OK ? inherit(d->base, template, n, &d->made[d->n - 1]->attrs) : rv;
+    return rv;
 }
 
 /* In the order of the key block (RFC 5246, 6.3): MAC keys, write keys, each client first. */
@@ -339,9 +313,7 @@ static CK_RV derive_material(struct session *s, struct derivation *d, const CK_A
 CK_RV session_derive(struct session *s, const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE base,
                      const CK_ATTRIBUTE *template, CK_ULONG n, CK_OBJECT_HANDLE *ret)
 {
-    CLEANUP(derivation_free)
-    struct derivation d = {.mech = mech_find(mechanism->mechanism),
-                           .template = CKA_DERIVE_TEMPLATE};
+    CLEANUP(derivation_free) struct derivation d = {.mech = mech_find(mechanism->mechanism)};
     if (!d.mech || !d.mech->derive)
         return CKR_MECHANISM_INVALID;
     TOKEN_READ(s->token);
@@ -389,9 +361,7 @@ CK_RV session_encapsulate(struct session *s, const CK_MECHANISM *mechanism,
                           CK_OBJECT_HANDLE public_key, const CK_ATTRIBUTE *template, CK_ULONG n,
                           CK_BYTE *out, CK_ULONG *out_n, CK_OBJECT_HANDLE *ret)
 {
-    CLEANUP(derivation_free)
-    struct derivation d = {.mech = mech_find(mechanism->mechanism),
-                           .template = CKA_ENCAPSULATE_TEMPLATE};
+    CLEANUP(derivation_free) struct derivation d = {.mech = mech_find(mechanism->mechanism)};
     CLEANUP(buf_free) struct buf ciphertext = {0};
     if (!d.mech || !d.mech->encapsulate)
         return CKR_MECHANISM_INVALID;
@@ -416,9 +386,7 @@ CK_RV session_decapsulate(struct session *s, const CK_MECHANISM *mechanism,
                           CK_OBJECT_HANDLE private_key, const CK_ATTRIBUTE *template, CK_ULONG n,
                           struct bytes ciphertext, CK_OBJECT_HANDLE *ret)
 {
-    CLEANUP(derivation_free)
-    struct derivation d = {.mech = mech_find(mechanism->mechanism),
-                           .template = CKA_DECAPSULATE_TEMPLATE};
+    CLEANUP(derivation_free) struct derivation d = {.mech = mech_find(mechanism->mechanism)};
     CLEANUP(secret_free) struct secret value = {0};
     if (!d.mech || !d.mech->encapsulate)
         return CKR_MECHANISM_INVALID;

@@ -97,113 +97,7 @@ static void test_always_authenticate_each_message(void **state)
     assert_ok(p11_32->C_MessageSignFinal(fx.session));
 }
 
-/* ---- TLS ----------------------------------------------------------------------------------- */
-
-struct tls {
-    CK_BYTE random[32], iv[2][16];
-    CK_SSL3_KEY_MAT_OUT out;
-    CK_TLS12_KEY_MAT_PARAMS p;
-};
-
-static CK_RV derive_tls(struct tls *t, CK_OBJECT_HANDLE base, CK_ATTRIBUTE *template, CK_ULONG n)
-{
-    *t = (struct tls){.out = {.pIVClient = t->iv[0], .pIVServer = t->iv[1]}};
-    t->p = (CK_TLS12_KEY_MAT_PARAMS){
-        .ulMacSizeInBits = 256,
-        .ulKeySizeInBits = 128,
-        .RandomInfo = {t->random, 32, t->random, 32},
-        .pReturnedKeyMaterial = &t->out,
-        .prfHashMechanism = CKM_SHA256,
-    };
-    return p11->C_DeriveKey(fx.session, MECHANISM_WITH(CKM_TLS12_KEY_AND_MAC_DERIVE, t->p), base,
-                            template, n, NULL);
-}
-
-/* 6.40.6: all four keys inherit the base key's sensitivity; the template must not say otherwise. */
-static void test_tls_write_keys_inherit(void **state)
-{
-    (void)state;
-    CK_ATTRIBUTE kept[] = {ATTR_BOOL(CKA_SENSITIVE, true), ATTR_BOOL(CKA_EXTRACTABLE, false)};
-    CK_OBJECT_HANDLE base = make_secret(CKK_GENERIC_SECRET, 48, kept, 2);
-    CK_ATTRIBUTE plain[] = {ATTR_ULONG(CKA_KEY_TYPE, CKK_AES)};
-    CK_ATTRIBUTE open[] = {ATTR_ULONG(CKA_KEY_TYPE, CKK_AES), ATTR_BOOL(CKA_SENSITIVE, false),
-                           ATTR_BOOL(CKA_EXTRACTABLE, true)};
-    struct tls t;
-    assert_rv(CKR_TEMPLATE_INCONSISTENT, derive_tls(&t, base, open, COUNT(open)));
-    assert_ok(derive_tls(&t, base, plain, COUNT(plain)));
-    assert_true(get_bool(fx.session, t.out.hClientKey, CKA_SENSITIVE));
-    assert_false(get_bool(fx.session, t.out.hServerKey, CKA_EXTRACTABLE));
-    assert_true(get_bool(fx.session, t.out.hServerMacSecret, CKA_SENSITIVE));
-}
-
-/* The same section: "by default, they are flagged as valid for encryption, decryption, and
- * derivation". */
-static void test_tls_write_keys_uses(void **state)
-{
-    (void)state;
-    CK_OBJECT_HANDLE base = make_secret(CKK_GENERIC_SECRET, 48, NULL, 0);
-    CK_ATTRIBUTE plain[] = {ATTR_ULONG(CKA_KEY_TYPE, CKK_GENERIC_SECRET)};
-    CK_ATTRIBUTE said[] = {ATTR_ULONG(CKA_KEY_TYPE, CKK_AES), ATTR_BOOL(CKA_DERIVE, false)};
-    static const CK_ATTRIBUTE_TYPE uses[] = {CKA_ENCRYPT, CKA_DECRYPT, CKA_DERIVE};
-    struct tls t;
-    assert_ok(derive_tls(&t, base, plain, COUNT(plain)));
-    for (size_t i = 0; i < COUNT(uses); i++)
-        assert_true(get_bool(fx.session, t.out.hClientKey, uses[i]));
-    assert_ok(derive_tls(&t, base, said, COUNT(said)));
-    assert_false(get_bool(fx.session, t.out.hClientKey, CKA_DERIVE));
-}
-
-/* 6.40.4: a master secret is good for TLS alone. */
-static void test_tls_master_mechanisms(void **state)
-{
-    (void)state;
-    CK_OBJECT_HANDLE base = make_secret(CKK_GENERIC_SECRET, 48, NULL, 0), master, key;
-    CK_BYTE random[32] = {0};
-    CK_TLS12_MASTER_KEY_DERIVE_PARAMS p = {{random, 32, random, 32}, NULL, CKM_SHA256};
-    CK_ATTRIBUTE template[] = {ATTR_BOOL(CKA_DERIVE, true)};
-    CK_KEY_DERIVATION_STRING_DATA more = {random, 1};
-    CK_ATTRIBUTE aes[] = {ATTR_ULONG(CKA_KEY_TYPE, CKK_AES)};
-    struct tls t;
-    assert_ok(p11->C_DeriveKey(fx.session, MECHANISM_WITH(CKM_TLS12_MASTER_KEY_DERIVE_DH, p), base,
-                               template, 1, &master));
-    assert_rv(CKR_MECHANISM_INVALID,
-              p11->C_DeriveKey(fx.session, MECHANISM_WITH(CKM_CONCATENATE_BASE_AND_DATA, more),
-                               master, template, 1, &key));
-    assert_ok(derive_tls(&t, master, aes, 1));
-}
-
 /* ---- templates of keys --------------------------------------------------------------------- */
-
-/* 4.9, 4.10 (3.2): CKA_ENCAPSULATE_TEMPLATE, CKA_DECAPSULATE_TEMPLATE. */
-static void test_encapsulate_template(void **state)
-{
-    (void)state;
-    struct blob params = ec_params(NID_X9_62_prime256v1);
-    CK_ATTRIBUTE kept[] = {ATTR_BOOL(CKA_EXTRACTABLE, false)};
-    CK_ATTRIBUTE public[] = {ATTR_MEM(CKA_EC_PARAMS, params.p, params.n),
-                             ATTR_BOOL(CKA_ENCAPSULATE, true),
-                             ATTR_MEM(CKA_ENCAPSULATE_TEMPLATE, kept, sizeof kept)};
-    CK_ATTRIBUTE private[] = {ATTR_BOOL(CKA_DECAPSULATE, true),
-                              ATTR_MEM(CKA_DECAPSULATE_TEMPLATE, kept, sizeof kept)};
-    CK_ATTRIBUTE open[] = {ATTR_BOOL(CKA_EXTRACTABLE, true)};
-    CK_ECDH1_DERIVE_PARAMS p = {.kdf = CKD_NULL};
-    CK_MECHANISM *m = MECHANISM_WITH(CKM_ECDH1_DERIVE, p);
-    struct key_pair keys;
-    CK_OBJECT_HANDLE key;
-    CK_BYTE point[65];
-    CK_ULONG n = sizeof point;
-    assert_ok(p11->C_GenerateKeyPair(fx.session, MECHANISM(CKM_EC_KEY_PAIR_GEN), public, 3, private,
-                                     2, &keys.public, &keys.private));
-    assert_rv(CKR_TEMPLATE_INCONSISTENT,
-              p11_32->C_EncapsulateKey(fx.session, m, keys.public, open, 1, point, &n, &key));
-    n = sizeof point;
-    assert_ok(p11_32->C_EncapsulateKey(fx.session, m, keys.public, NULL, 0, point, &n, &key));
-    assert_false(get_bool(fx.session, key, CKA_EXTRACTABLE));
-    assert_rv(CKR_TEMPLATE_INCONSISTENT,
-              p11_32->C_DecapsulateKey(fx.session, m, keys.private, open, 1, point, n, &key));
-    assert_ok(p11_32->C_DecapsulateKey(fx.session, m, keys.private, NULL, 0, point, n, &key));
-    assert_false(get_bool(fx.session, key, CKA_EXTRACTABLE));
-}
 
 /* 4.8: CKA_ALLOWED_MECHANISMS is the second key's, too. */
 static void test_second_key_mechanisms(void **state)
@@ -332,10 +226,6 @@ int main(void)
         TEST(test_ctr_decrypt_overflow),
         TEST(test_message_sign_init_refuses),
         TEST(test_always_authenticate_each_message),
-        TEST(test_tls_write_keys_inherit),
-        TEST(test_tls_write_keys_uses),
-        TEST(test_tls_master_mechanisms),
-        TEST(test_encapsulate_template),
         TEST(test_second_key_mechanisms),
         TEST(test_object_that_is_no_key),
         TEST(test_one_generator),
