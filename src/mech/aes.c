@@ -48,7 +48,7 @@ static CK_RV go_on(const struct mech_call *call, struct chain *c, bool encrypt, 
     size_t blocks = n / AES_BLOCK + (n % AES_BLOCK != 0);
     /* 3.1, 6.11.3: the counter must not overflow its bits, but for the increment after the last */
     if (call->params->counter_bits && blocks > c->left)
-        return encrypt ? CKR_DATA_LEN_RANGE : CKR_ENCRYPTED_DATA_LEN_RANGE;
+        return CKR_DATA_LEN_RANGE;
     c->left -= call->params->counter_bits ? blocks : 0;
     return aes_run(call, call->mech->mode, encrypt, c->iv, in, out, n);
 }

@@ -120,6 +120,7 @@ static const struct {
     {LOGIN, CKR_OPERATION_NOT_INITIALIZED},
     {AEAD, CKR_AEAD_DECRYPT_FAILED},
     {COUNTER, CKR_TOKEN_RESOURCE_EXCEEDED},
+    {COUNTER, CKR_DATA_LEN_RANGE}, /* 6.11.3: of decryption, too */
     {DIGEST_KEY, CKR_KEY_INDIGESTIBLE},
     {DIGEST_KEY, CKR_OPERATION_NOT_INITIALIZED},
     {PARALLEL, CKR_FUNCTION_NOT_PARALLEL},
@@ -757,11 +758,11 @@ static void decrypt(struct caller *c)
     if (one_in(c, 2))
         begin(c, s, f->C_DecryptInit, CKF_DECRYPT);
     if (one_in(c, 3))
-        put(c, s, f->C_Decrypt, CIPHERTEXT);
+        put(c, s, f->C_Decrypt, CIPHERTEXT | COUNTER);
     for (CK_ULONG i = below(c, 4); i; i--)
-        put(c, s, f->C_DecryptUpdate, CIPHERTEXT);
+        put(c, s, f->C_DecryptUpdate, CIPHERTEXT | COUNTER);
     if (one_in(c, 2))
-        end(c, s, f->C_DecryptFinal, CIPHERTEXT);
+        end(c, s, f->C_DecryptFinal, CIPHERTEXT | COUNTER);
 }
 
 static void sign_something(struct caller *c)
@@ -846,7 +847,7 @@ static void both(struct caller *c)
     if (one_in(c, 3))
         begin(c, s, f->C_SignInit, CKF_SIGN);
     put(c, s, f->C_DigestEncryptUpdate, DATA);
-    put(c, s, f->C_DecryptDigestUpdate, CIPHERTEXT);
+    put(c, s, f->C_DecryptDigestUpdate, CIPHERTEXT | COUNTER);
     put(c, s, f->C_SignEncryptUpdate, DATA);
     put(c, s, f->C_DecryptVerifyUpdate, CIPHERTEXT | DATA);
 }
