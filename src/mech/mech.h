@@ -26,7 +26,7 @@ struct mech_key {
     struct bytes value;                  /* secret keys in software */
 };
 
-enum { MECH_FIELDS = 32, MECH_EXTRA_KEYS = 16 };
+enum { MECH_FIELDS = 32, MECH_EXTRA_KEYS = 16, MECH_ATTRIBUTES_MAX = 4096 };
 
 /* A key that a derivation makes beside the one that C_DeriveKey returns (SP800-108's additional
  * keys). Borrowed from the caller for the length of the call. */

@@ -158,6 +158,8 @@ static CK_RV get_one(struct token *t, const struct object *o, CK_ATTRIBUTE *a)
         return attrs_is_template(a->type) ? attrs_tell_template(attrs_bytes(&o->attrs, a->type), a)
                                           : attrs_tell(attrs_bytes(&o->attrs, a->type), a);
     CK_RV rv = key_secret_attribute(t, o, a->type, &part);
+    if (rv == CKR_USER_NOT_LOGGED_IN) /* sealed: no code of 5.7.5, where this one says "cannot" */
+        rv = CKR_ATTRIBUTE_SENSITIVE;
     return rv == CKR_OK ? attrs_tell(secret_bytes(&part), a) : unavailable(a, rv);
 }
 

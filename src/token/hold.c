@@ -4,6 +4,12 @@
 
 /* ---- the public side ----------------------------------------------------------------------- */
 
+bool object_is_key(const struct object *o)
+{
+    CK_OBJECT_CLASS cls = attrs_ulong(&o->attrs, CKA_CLASS, CK_UNAVAILABLE_INFORMATION);
+    return cls == CKO_PUBLIC_KEY || cls == CKO_PRIVATE_KEY || cls == CKO_SECRET_KEY;
+}
+
 static CK_KEY_TYPE key_type(const struct object *o)
 {
     return attrs_ulong(&o->attrs, CKA_KEY_TYPE, CK_UNAVAILABLE_INFORMATION);

@@ -234,6 +234,8 @@ CK_RV builtin_get(size_t index, struct object **ret);
 /* ---- keys: hold.c (token.state held for reading) ----------------------------------------------
  */
 
+/* A public, private or secret key? */
+bool object_is_key(const struct object *o);
 /* The public half of an asymmetric key object, private ones included. */
 CK_RV object_public(const struct object *o, struct soft_key **ret);
 /* The key as mechanisms see it, without its secret part. Borrows from the object. */

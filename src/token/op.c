@@ -50,11 +50,6 @@ static bool encrypts(enum op_kind kind)
 
 /* ---- beginning ----------------------------------------------------------------------------- */
 
-static bool is_key(CK_OBJECT_CLASS cls)
-{
-    return cls == CKO_PUBLIC_KEY || cls == CKO_PRIVATE_KEY || cls == CKO_SECRET_KEY;
-}
-
 /* An asymmetric mechanism takes the half that the kind says, a symmetric one the secret key. */
 static CK_RV check_class(enum op_kind kind, CK_OBJECT_CLASS cls, bool symmetric)
 {
@@ -71,7 +66,7 @@ static CK_RV take_key(struct session *s, enum op_kind kind, CK_OBJECT_HANDLE han
     TRY(rv);
     const struct attrs *a = &op->key->attrs;
     CK_OBJECT_CLASS cls = attrs_ulong(a, CKA_CLASS, CK_UNAVAILABLE_INFORMATION);
-    if (!is_key(cls))
+    if (!object_is_key(op->key))
         return CKR_KEY_HANDLE_INVALID;
     if (!mech_takes_key(op->mech, attrs_ulong(a, CKA_KEY_TYPE, CK_UNAVAILABLE_INFORMATION)))
         return CKR_KEY_TYPE_INCONSISTENT;
@@ -604,7 +599,7 @@ CK_RV op_digest_key(struct session *s, CK_OBJECT_HANDLE handle)
     if (!op)
         return CKR_OPERATION_NOT_INITIALIZED;
     TOKEN_READ(s->token);
-    if (object_get(s, handle, &key) != CKR_OK)
+    if (object_get(s, handle, &key) != CKR_OK || !object_is_key(key))
         return op_abort(s, OP_DIGEST, CKR_KEY_HANDLE_INVALID);
     if (attrs_ulong(&key->attrs, CKA_CLASS, 0) != CKO_SECRET_KEY)
         return op_abort(s, OP_DIGEST, CKR_KEY_INDIGESTIBLE);

@@ -41,7 +41,7 @@ static const struct direction unwraps = {CKF_UNWRAP, CKA_UNWRAP, CKO_PRIVATE_KEY
 static CK_RV take_key(struct session *s, const struct direction *d, CK_OBJECT_HANDLE handle,
                       struct wrapper *w)
 {
-    if (object_get(s, handle, &w->key) != CKR_OK)
+    if (object_get(s, handle, &w->key) != CKR_OK || !object_is_key(w->key))
         return d->handle_invalid;
     const struct attrs *a = &w->key->attrs;
     CK_OBJECT_CLASS cls = attrs_ulong(a, CKA_CLASS, CK_UNAVAILABLE_INFORMATION);
