@@ -193,6 +193,10 @@ struct soft_private {
 /* From n, e, d and, unless they are zero, the others, which are made then. */
 CK_RV private_from_numbers(BIGNUM *const number[RSA_NUMBERS], BN_CTX *ctx,
                            struct soft_private **ret);
+/* Of parts that are known to belong together. */
+CK_RV private_of_numbers(const struct bytes number[RSA_NUMBERS], struct soft_private **ret);
+CK_RV private_of_value(enum curve c, struct bytes value, struct bytes point,
+                       struct soft_private **ret);
 /* A random number below limit. */
 CK_RV random_below(const BIGNUM *limit, BIGNUM *ret, BN_CTX *ctx);
 
