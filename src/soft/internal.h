@@ -130,6 +130,12 @@ extern const struct digest_functions sha_functions[HASH_COUNT];
 CK_RV sha_save(enum hash h, void *state, struct buf *ret);
 CK_RV sha_load(enum hash h, struct bytes saved, void *state);
 
+/* ---- ghash.c ---- */
+
+/* soft_ghash in two ways; false: the processor has no such instruction. */
+void ghash_by_integers(const uint8_t *h16, uint8_t *y16, const uint8_t *blocks, size_t n);
+bool ghash_by_clmul(const uint8_t *h16, uint8_t *y16, const uint8_t *blocks, size_t n);
+
 /* ---- curve.c ---- */
 
 static inline bool curve_is_25519(enum curve c)
