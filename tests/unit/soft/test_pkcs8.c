@@ -78,8 +78,7 @@ static void stored_is_the_same_key(void **state)
     for (size_t i = 0; i < KINDS; i++) {
         struct file f = generate(i);
         CLEANUP(soft_private_free)
-        struct soft_private *k = NULL,
-                            *stored = NULL, *older = NULL, *checked = NULL;
+        struct soft_private *k = NULL, *stored = NULL, *older = NULL, *checked = NULL;
         CLEANUP(secret_free) struct secret der = {0};
         assert_ok(soft_private_from_pkcs8(BYTES(f.p, f.n), &k));
         assert_ok(soft_private_to_stored(k, &der));
