@@ -101,9 +101,10 @@ struct mech_call {
 /* What a family keeps from one call to the next. */
 struct mech_stream {
     bool encrypt;
+    bool gather; /* let input wait for a whole TPM command, where nobody counts on it at once */
     struct secret state;        /* the family's own struct: chaining values, subkeys */
     struct soft_digest *digest; /* HMAC in software */
-    struct buf pending;         /* input that waits for a whole block, or for the end */
+    struct buf pending;         /* input that waits for a whole block or command, or the end */
 };
 void mech_stream_free(struct mech_stream *s);
 

@@ -66,12 +66,11 @@ static void set_tail(const struct mech_message *m, const uint8_t *value)
         m->iv[at - 1] = (uint8_t)((m->iv[at - 1] & ~mask) | (value[at - 1] & mask));
 }
 
-/* Adds to a number of n bytes, IV_MAX at most. */
 static void add(uint8_t *be, size_t n, uint64_t what)
 {
-    for (size_t i = n < IV_MAX ? n : IV_MAX; i-- && what; what >>= 8) {
-        what += be[i];
-        be[i] = (uint8_t)what;
+    for (size_t i = n; i > 0 && what; i--, what >>= 8) {
+        what += be[i - 1];
+        be[i - 1] = (uint8_t)what;
     }
 }
 
