@@ -589,13 +589,13 @@ static void assert_states(bool encrypt, CK_OBJECT_HANDLE key)
     CK_BYTE out[32];
     CK_ULONG n = sizeof out;
     CK_MECHANISM *gcm = MECHANISM(CKM_AES_GCM);
-    CK_RV (*init)
+    CK_RV(*init)
     (CK_SESSION_HANDLE, CK_MECHANISM *, CK_OBJECT_HANDLE) =
         encrypt ? p11_3->C_MessageEncryptInit : p11_3->C_MessageDecryptInit;
-    CK_RV (*begin)
+    CK_RV(*begin)
     (CK_SESSION_HANDLE, CK_VOID_PTR, CK_ULONG, CK_BYTE_PTR, CK_ULONG) =
         encrypt ? p11_3->C_EncryptMessageBegin : p11_3->C_DecryptMessageBegin;
-    CK_RV (*whole)
+    CK_RV(*whole)
     (struct aead *, const CK_BYTE *, CK_ULONG, CK_BYTE *, CK_ULONG *) =
         encrypt ? encrypt_message : decrypt_message;
     next_function *next = encrypt ? p11_3->C_EncryptMessageNext : p11_3->C_DecryptMessageNext;

@@ -696,10 +696,10 @@ static void encapsulate(struct caller *c)
     handle = untouched;
     for (int i = 0; i < TRIES && no_such_key(rv); i++) {
         rv = f->C_DecapsulateKey(s, &m, some_object(c), t.a, t.n, ciphertext, n, &handle);
-        judge(c, NEW | TYPE | PARAM | DERIVE | CIPHERTEXT, rv);
+        judge(c, NEW | TYPE | PARAM | UNWRAP | KEY_SIZE | CIPHERTEXT, rv);
     }
     if (handle != untouched)
-        judge_new(c, handle, NEW | TYPE | PARAM | DERIVE | CIPHERTEXT, rv);
+        judge_new(c, handle, NEW | TYPE | PARAM | UNWRAP | KEY_SIZE | CIPHERTEXT, rv);
 }
 
 /* ---- operations ---------------------------------------------------------------------------- */
