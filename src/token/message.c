@@ -58,9 +58,9 @@ static void set_tail(const struct mech_message *m, const uint8_t *value)
 
 static void add(uint8_t *be, size_t n, uint64_t what)
 {
-    for (size_t i = n; i-- && what; what >>= 8) {
-        what += be[i];
-        be[i] = (uint8_t)what;
+    for (; n > 0 && what; n--, what >>= 8) {
+        what += be[n - 1];
+        be[n - 1] = (uint8_t)what;
     }
 }
 
