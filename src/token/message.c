@@ -14,6 +14,17 @@ static CK_RV check_parameter(const struct op *op, const CK_MECHANISM *mechanism)
     return op->mech->message(op->mech, mechanism->pParameter, mechanism->ulParameterLen, &m);
 }
 
+/* A key that the mechanism cannot use shows itself at the start: it is refused before a message
+ * begins, as the ordinary signature's is. */
+static CK_RV try_start(struct session *s, enum op_kind kind, struct op *op)
+{
+    CLEANUP(op_use_end) struct op_use u = {0};
+    if (!op->mech->mac)
+        return CKR_OK;
+    TRY(op_use(s, op, kind, &u));
+    return token_use_rv(op_start(op, kind, &u.call));
+}
+
 CK_RV op_message_init(struct session *s, enum op_kind kind, const CK_MECHANISM *mechanism,
                       CK_OBJECT_HANDLE key)
 {
@@ -25,8 +36,7 @@ CK_RV op_message_init(struct session *s, enum op_kind kind, const CK_MECHANISM *
         return CKR_OPERATION_ACTIVE;
     TOKEN_READ(s->token);
     TRY(op_new(s, kind, mechanism, key, signs, &op));
-    if (!signs)
-        TRY(check_parameter(op, mechanism));
+    TRY(signs ? try_start(s, kind, op) : check_parameter(op, mechanism));
     s->op[kind] = op;
     op = NULL;
     return CKR_OK;
@@ -58,9 +68,9 @@ static void set_tail(const struct mech_message *m, const uint8_t *value)
 
 static void add(uint8_t *be, size_t n, uint64_t what)
 {
-    for (; n > 0 && what; n--, what >>= 8) {
-        what += be[n - 1];
-        be[n - 1] = (uint8_t)what;
+    for (size_t i = n; i > 0 && what; i--, what >>= 8) {
+        what += be[i - 1];
+        be[i - 1] = (uint8_t)what;
     }
 }
 
@@ -132,11 +142,22 @@ CK_RV message_iv(const struct mech_message *m)
                : random_iv(m);
 }
 
+/* One way of counting a process of messages: the numbers of two could give an IV twice. */
+static bool counts_anew(const struct op *op)
+{
+    CK_ULONG g = op->message.generator;
+    return op->messages && g != op->generator && g != CKG_NO_GENERATE && g != CKG_GENERATE_RANDOM;
+}
+
 static CK_RV generate_iv(struct op *op)
 {
     const struct mech_message *m = &op->message;
     if (m->generator != CKG_NO_GENERATE && m->fixed_bits > 8 * m->iv_n)
         return CKR_MECHANISM_PARAM_INVALID;
+    if (counts_anew(op))
+        return CKR_MECHANISM_PARAM_INVALID;
+    if (!op->messages)
+        op->generator = m->generator;
     switch (m->generator) {
     case CKG_NO_GENERATE:
         return CKR_OK;
@@ -365,6 +386,8 @@ CK_RV op_sign_message_next(struct session *s, struct bytes data, bool last, CK_B
                     : op_absorb(s, OP_MESSAGE_SIGN, data);
     bool goes_on = rv == CKR_BUFFER_TOO_SMALL || (rv == CKR_OK && (!last || !out));
     op->in_message = goes_on;
+    if (!goes_on) /* 4.10: the PIN for each use, and a message is one */
+        op->authenticated = false;
     return rv;
 }
 
