@@ -295,12 +295,11 @@ static void generated(bool gcm, CK_GENERATOR_FUNCTION generator, CK_ULONG fixed,
     begin_both(gcm, key_in(IN_SESSION));
     generated_run(gcm, generator, fixed, in_parts, all);
     CK_ULONG bits = 8 * all[0].iv_n - fixed < 64 ? 8 * all[0].iv_n - fixed : 64;
-    CK_ULONG mask = bits == 64 ? ~0UL : (1UL << bits) - 1;
     base.iv_n = all[0].iv_n;
     memcpy(base.iv, given, sizeof given);
     for (CK_ULONG i = 0; i < MESSAGES; i++) {
-        if (generator == CKG_GENERATE_COUNTER)
-            assert_int_equal(low_bits(&all[i], bits), (low_bits(&all[0], bits) + i) & mask);
+        if (generator == CKG_GENERATE_COUNTER) /* "the initial IV counter is zero" */
+            assert_int_equal(low_bits(&all[i], bits), i);
         if (generator == CKG_GENERATE_COUNTER_XOR)
             assert_int_equal(low_bits(&all[i], bits), low_bits(&base, bits) ^ i);
     }
