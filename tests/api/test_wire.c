@@ -152,6 +152,26 @@ static void derived_keys(void **state)
     EVP_PKEY_free(peer);
 }
 
+/* The TPM takes longer data in pieces, and answers to the last in clear: then there is no key. */
+static void long_data(void **state)
+{
+    (void)state;
+    struct blob value = random_blob(32);
+    CK_OBJECT_HANDLE tpm = base_key(CKK_GENERIC_SECRET, value, true, true, false), key;
+    CK_OBJECT_HANDLE software = base_key(CKK_GENERIC_SECRET, value, false, true, false);
+    CK_HKDF_PARAMS hkdf = {CK_FALSE,          CK_TRUE, CKM_SHA256, CKF_HKDF_SALT_NULL, NULL, 0,
+                           CK_INVALID_HANDLE, much,    0};
+    for (CK_ULONG n = 1000; n <= sizeof much; n += 50) {
+        hkdf.ulInfoLen = n;
+        assert_ok(derive_readable(MECHANISM_WITH(CKM_HKDF_DERIVE, hkdf), software, 32, &key));
+        struct blob want = get_attribute(fx.session, key, CKA_VALUE);
+        proxy_clear();
+        CK_RV rv = derive_readable(MECHANISM_WITH(CKM_HKDF_DERIVE, hkdf), tpm, 32, &key);
+        assert_silent("a derived key", want);
+        assert_rv(n < 1024 ? CKR_OK : CKR_KEY_FUNCTION_NOT_PERMITTED, rv);
+    }
+}
+
 /* What a derivation gives goes into the TPM, three keys at once. */
 static void derived_into_the_tpm(void **state)
 {
@@ -199,7 +219,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         USER_TEST(generated_keys),       USER_TEST(wrapped_keys), USER_TEST(derived_keys),
-        USER_TEST(derived_into_the_tpm), USER_TEST(sealed_pairs),
+        USER_TEST(derived_into_the_tpm), USER_TEST(long_data),    USER_TEST(sealed_pairs),
     };
     return cmocka_run_group_tests(tests, group_token_proxied, group_end);
 }
