@@ -111,6 +111,24 @@ static void wrapped_keys(void **state)
     }
 }
 
+/* OFB's and CTR's keystream is as good as the key that it hides. */
+static void keystreams(void **state)
+{
+    (void)state;
+    struct wrappers w = make_wrappers();
+    static const CK_MECHANISM streams[] = {{CKM_AES_OFB, iv, 16}, {CKM_AES_CTR, &ctr, sizeof ctr}};
+    for (size_t i = 0; i < COUNT(streams); i++) {
+        CK_MECHANISM mechanism = streams[i];
+        struct blob value = random_blob(48), wrapped = {.n = sizeof wrapped.p};
+        CK_OBJECT_HANDLE key = base_key(CKK_GENERIC_SECRET, value, false, true, true);
+        proxy_clear();
+        assert_ok(p11->C_WrapKey(fx.session, &mechanism, w.aes, key, wrapped.p, &wrapped.n));
+        for (CK_ULONG k = 0; k < wrapped.n; k++)
+            wrapped.p[k] ^= value.p[k];
+        assert_silent("a keystream", wrapped);
+    }
+}
+
 /* ---- derivations from a key in the TPM ----------------------------------------------------------
  */
 
@@ -218,8 +236,9 @@ static void sealed_pairs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        USER_TEST(generated_keys),       USER_TEST(wrapped_keys), USER_TEST(derived_keys),
-        USER_TEST(derived_into_the_tpm), USER_TEST(long_data),    USER_TEST(sealed_pairs),
+        USER_TEST(generated_keys), USER_TEST(wrapped_keys),         USER_TEST(keystreams),
+        USER_TEST(derived_keys),   USER_TEST(derived_into_the_tpm), USER_TEST(long_data),
+        USER_TEST(sealed_pairs),
     };
     return cmocka_run_group_tests(tests, group_token_proxied, group_end);
 }
