@@ -92,6 +92,16 @@ def attribute(handle, *types):
 
 # --- the library, slots, sessions ----------------------------------------------------------------
 
+class Names(dict):
+    """PyKCS11 stops at a mechanism that it has no name for: one is made up."""
+
+    def __missing__(self, number):
+        self[number] = name = f"0x{number:X}"
+        self[name] = number
+        return name
+
+
+sys.modules["PyKCS11"].CKM = Names(CKM)
 lib = PyKCS11Lib()
 lib.load()
 slot = next(s for s in lib.getSlotList(tokenPresent=True) if lib.getTokenInfo(s).label.strip() == "conformance")
@@ -205,7 +215,10 @@ def data_object(label, value=b"some data", private=False, token=True):
     ]
 
 
-def secret_key(kind, value, label, token=False, **usage):
+USAGES = (CKA_ENCRYPT, CKA_DECRYPT, CKA_WRAP, CKA_UNWRAP, CKA_SIGN, CKA_VERIFY)
+
+
+def secret_key(kind, value, label, token=False, usage=(CKA_SIGN, CKA_VERIFY)):
     template = [
         (CKA_CLASS, CKO_SECRET_KEY),
         (CKA_KEY_TYPE, kind),
@@ -216,8 +229,7 @@ def secret_key(kind, value, label, token=False, **usage):
         (CKA_EXTRACTABLE, True),
         (CKA_VALUE, value),
     ]
-    flags = usage.get("usage", (CKA_SIGN, CKA_VERIFY))
-    return template + [(flag, True) for flag in flags]
+    return template + [(flag, flag in usage) for flag in USAGES]
 
 
 def data_objects():
@@ -468,13 +480,10 @@ def derive_x25519():
 # --- secret keys ---------------------------------------------------------------------------------
 
 
-AES_USAGE = (CKA_ENCRYPT, CKA_DECRYPT, CKA_WRAP, CKA_UNWRAP, CKA_SIGN, CKA_VERIFY)
-
-
 def aes_key(bits, label, token=True, extractable=True, sensitive=True):
     return session.generateKey([
         (CKA_CLASS, CKO_SECRET_KEY), (CKA_KEY_TYPE, CKK_AES), (CKA_TOKEN, token), (CKA_PRIVATE, True), (CKA_VALUE_LEN, bits // 8),
-        (CKA_SENSITIVE, sensitive), (CKA_EXTRACTABLE, extractable), (CKA_LABEL, label)] + [(usage, True) for usage in AES_USAGE])
+        (CKA_SENSITIVE, sensitive), (CKA_EXTRACTABLE, extractable), (CKA_LABEL, label)] + [(usage, True) for usage in USAGES])
 
 
 def generate_aes(bits):
@@ -492,7 +501,7 @@ def generate_aes_refused():
 
 def aes_raw(token):
     value = os.urandom(32)
-    return value, session.createObject(secret_key(CKK_AES, value, "aes raw", token, usage=AES_USAGE))
+    return value, session.createObject(secret_key(CKK_AES, value, "aes raw", token, usage=USAGES))
 
 
 def aes_once(mechanism, mode, data, token):
@@ -507,7 +516,7 @@ def aes_once(mechanism, mode, data, token):
 def aes_cbc_pad(token):
     value, handle = aes_raw(token)
     iv = os.urandom(16)
-    for length in 0, 1, 15, 16, 17, 100:
+    for length in 1, 15, 16, 17, 100:  # PyKCS11 refuses to encrypt nothing
         data = DATA[:length]
         encryptor = Cipher(algorithms.AES(value), modes.CBC(iv)).encryptor()
         left = 16 - length % 16
@@ -631,6 +640,17 @@ def wrap_private(mechanism, parameter=None):
     session.destroyObject(wrapping)
 
 
+def wrap_padded(length):
+    """CKM_AES_KEY_WRAP "can wrap a key of any length", padded with zeros (3.2, 6.16.3); CKA_VALUE_LEN tells how many go."""
+    kek, wrapping = aes_raw(False)
+    value = os.urandom(length)
+    handle = session.createObject(secret_key(CKK_GENERIC_SECRET, value, "odd"))
+    wrapped = session.wrapKey(wrapping, handle, Mechanism(CKM_AES_KEY_WRAP))
+    equal(wrapped, keywrap.aes_key_wrap(kek, value + bytes(-length % 8)))
+    back = session.unwrapKey(wrapping, wrapped, DERIVED + [(CKA_VALUE_LEN, length)], Mechanism(CKM_AES_KEY_WRAP))
+    equal(attribute(back, CKA_VALUE), value)
+
+
 def wrap_refused():
     _, wrapping = aes_raw(False)
     kept = aes_key(256, "kept", token=False, extractable=False)
@@ -746,6 +766,8 @@ for where, token in (("session", False), ("token", True)):
     check(f"wrap_aes/KEY-WRAP/{where}", wrap_aes, CKM_AES_KEY_WRAP, keywrap.aes_key_wrap, token)
     # CKM_AES_KEY_WRAP_KWP, RFC 5649
     check(f"wrap_aes/KWP/{where}", wrap_aes, 0x210B, keywrap.aes_key_wrap_with_padding, token)
+check("wrap_padded/20", wrap_padded, 20)
+check("wrap_private/KEY-WRAP", wrap_private, CKM_AES_KEY_WRAP)
 check("wrap_private/KWP", wrap_private, 0x210B)
 check("wrap_private/CBC-PAD", wrap_private, CKM_AES_CBC_PAD, bytes(range(16)))
 for function in (wrap_refused, usage_held, persistence, pins, init_token):

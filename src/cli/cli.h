@@ -69,6 +69,9 @@ enum option {
     OPT_MAX_TRIES,
     OPT_RECOVERY_TIME,
     OPT_LOCKOUT_RECOVERY,
+    OPT_SOCKET,
+    OPT_FOREGROUND,
+    OPT_KILL,
     OPTIONS
 };
 
@@ -97,6 +100,9 @@ struct cli {
     struct module module;
     struct token token;
 };
+
+/* A verb's max_args: what stands behind it is another command with options of its own. */
+#define A_COMMAND SIZE_MAX
 
 /* One verb of the command; usage, help and completion are printed from these rows. */
 struct verb {

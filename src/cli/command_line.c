@@ -96,6 +96,17 @@ static CK_RV check_verb(const struct cli *cli)
     return fail(EXIT_USAGE, NULL, "usage: latchkey %s [OPTIONS] %s", v->words, v->arguments);
 }
 
+/* Is this the first word of a command that the verb runs? Options from here on are not ours. */
+static bool command_begins(const struct cli *cli)
+{
+    const char *rest;
+    for (size_t i = 0; i < n_verbs; i++)
+        if (verbs[i].max_args == A_COMMAND && cli->n_args > 1 &&
+            verb_begins(&verbs[i], cli->args, cli->n_args - 1, &rest) && !*rest)
+            return true;
+    return false;
+}
+
 CK_RV command_line(struct cli *cli, int argc, char **argv)
 {
     cli->words = calloc((size_t)argc + 1, sizeof(*cli->words));
@@ -105,9 +116,10 @@ CK_RV command_line(struct cli *cli, int argc, char **argv)
     /* the completion's words are data, whatever they look like */
     bool words_only = argc > 1 && !strcmp(argv[1], "complete");
     for (int i = 1; i < argc; i++) {
-        if (words_only || argv[i][0] != '-' || !argv[i][1])
+        if (words_only || argv[i][0] != '-' || !argv[i][1]) {
             cli->args[cli->n_args++] = argv[i];
-        else if (!strcmp(argv[i], "--"))
+            words_only = words_only || command_begins(cli);
+        } else if (!strcmp(argv[i], "--"))
             words_only = true;
         else
             TRY(take_option(cli, argc, argv, &i));

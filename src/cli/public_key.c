@@ -165,15 +165,19 @@ static CK_RV from_same_id(struct cli *cli, const struct object *key, EVP_PKEY **
     return found.n == 1 ? public_key_read(cli, found.h[0], ret) : CKR_OK;
 }
 
-CK_RV public_key_of(struct cli *cli, const struct key_pair *pair, EVP_PKEY **ret)
+CK_RV public_key_seek(struct cli *cli, const struct key_pair *pair, EVP_PKEY **ret)
 {
     *ret = NULL;
     if (pair->public.handle)
         TRY(public_key_read(cli, pair->public.handle, ret));
     if (!*ret && pair->private.handle)
         TRY(public_key_read(cli, pair->private.handle, ret));
-    if (!*ret)
-        TRY(from_same_id(cli, key_half(pair), ret));
+    return *ret ? CKR_OK : from_same_id(cli, key_half(pair), ret);
+}
+
+CK_RV public_key_of(struct cli *cli, const struct key_pair *pair, EVP_PKEY **ret)
+{
+    TRY(public_key_seek(cli, pair, ret));
     return *ret ? CKR_OK
                 : fail(EXIT_NOT_FOUND, NULL, "the key '%s' has no public key on the token",
                        (const char *)key_half(pair)->label.p);

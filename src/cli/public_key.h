@@ -8,6 +8,8 @@
 /* From the public half's attributes, else from the private half's (the module shows them there
  * too), else from a public key with the same ID. Free with public_key_free. */
 CK_RV public_key_of(struct cli *cli, const struct key_pair *pair, EVP_PKEY **ret);
+/* The same, but CKR_OK and *ret NULL when there is none. */
+CK_RV public_key_seek(struct cli *cli, const struct key_pair *pair, EVP_PKEY **ret);
 /* From one object. CKR_OK and *ret NULL when its attributes do not make a public key. */
 CK_RV public_key_read(struct cli *cli, CK_OBJECT_HANDLE object, EVP_PKEY **ret);
 /* The token's key of class cls whose public part is wanted; *ret stays empty without one. */

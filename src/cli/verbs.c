@@ -71,6 +71,9 @@ const struct option_row option_rows[OPTIONS] = {
                            "after which one wrong PIN is forgiven, default 600"},
     [OPT_LOCKOUT_RECOVERY] = {"lockout-recovery", 0, "SECONDS", NULL,
                               "wait after a wrong recovery code, default 86400"},
+    [OPT_SOCKET] = {"socket", 'a', "PATH", NULL, "where the agent listens"},
+    [OPT_FOREGROUND] = {"foreground", 'D', NULL, NULL, "do not go to the background"},
+    [OPT_KILL] = {"kill", 'k', NULL, NULL, "end the agent of SSH_AUTH_SOCK and SSH_AGENT_PID"},
 };
 
 const char *const exit_texts[EXIT_CODES] = {
@@ -178,6 +181,12 @@ const struct verb verbs[] = {
      secret_list},
     {"secret delete", "NAME", 1, 1, TOKEN | PIN | O(YES), "delete a secret, for good", NULL,
      secret_delete},
+    {"ssh-agent", "[COMMAND...]", 0, A_COMMAND, TOKEN | PIN | O(SOCKET) | O(FOREGROUND) | O(KILL),
+     "be ssh's agent, with the keys of the token",
+     "Asks for the PIN, prints the lines that tell a shell of it and goes to the background:\n"
+     "eval \"$(latchkey ssh-agent)\". With COMMAND it serves that, and ends with it.\n"
+     "Ed25519, P-256, P-384, P-521 and RSA keys; new ones are seen without a new start.",
+     ssh_agent},
     {"tpm status", "", 0, 0, COMMON | O(JSON), "show the TPM and its count of wrong PINs", NULL,
      tpm_status},
     {"tpm harden", "", 0, 0,

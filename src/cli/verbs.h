@@ -51,6 +51,7 @@ CK_RV secret_put(struct cli *cli);
 CK_RV secret_get(struct cli *cli);
 CK_RV secret_list(struct cli *cli);
 CK_RV secret_delete(struct cli *cli);
+CK_RV ssh_agent(struct cli *cli);
 CK_RV tpm_status(struct cli *cli);
 CK_RV tpm_harden(struct cli *cli);
 CK_RV tpm_unlock(struct cli *cli);

@@ -40,6 +40,21 @@ CK_RV aead_message_ccm(const struct mech *m, void *parameter, CK_ULONG n, struct
     return CKR_OK;
 }
 
+CK_RV aead_wrap_ccm(const struct mech *m, void *parameter, CK_ULONG n, struct mech_message *ret)
+{
+    const CK_MECHANISM in = {m->type, parameter, n};
+    READ_PARAM(CK_CCM_WRAP_PARAMS, p, &in);
+    if (!p.pNonce || !is_ccm(p.ulNonceLen, p.ulMACLen) || (p.ulAADLen && !p.pAAD))
+        return CKR_MECHANISM_PARAM_INVALID;
+    *ret = (struct mech_message){.iv = p.pNonce,
+                                 .iv_n = p.ulNonceLen,
+                                 .fixed_bits = p.ulNonceFixedBits,
+                                 .generator = p.nonceGenerator,
+                                 .tag_n = p.ulMACLen,
+                                 .aad = BYTES(p.pAAD, p.ulAADLen)};
+    return CKR_OK;
+}
+
 /* ---- CCM (SP800-38C) ----------------------------------------------------------------------- */
 
 /* A.2.1 and A.3: flags, nonce, number. */

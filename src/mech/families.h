@@ -64,6 +64,11 @@ CK_RV aes_params_iv(const struct mech *m, const CK_MECHANISM *in, const struct m
                     struct mech_params *ret);
 CK_RV aes_params_counter(const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
                          struct mech_params *ret);
+CK_RV aes_params_data(const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
+                      struct mech_params *ret);
+CK_RV aes_params_iv_data(const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
+                         struct mech_params *ret);
+CK_RV aes_derive(const struct mech_call *call, size_t want, struct secret *ret);
 extern const struct mech_cipher aes_whole;  /* ECB, CBC */
 extern const struct mech_cipher aes_stream; /* CTR, CFB128, OFB */
 extern const struct mech_cipher aes_bytes;  /* CFB8 */
@@ -76,6 +81,8 @@ CK_RV aead_params_ccm(const struct mech *m, const CK_MECHANISM *in, const struct
                       struct mech_params *ret);
 CK_RV aead_message_gcm(const struct mech *m, void *parameter, CK_ULONG n, struct mech_message *ret);
 CK_RV aead_message_ccm(const struct mech *m, void *parameter, CK_ULONG n, struct mech_message *ret);
+CK_RV aead_wrap_gcm(const struct mech *m, void *parameter, CK_ULONG n, struct mech_message *ret);
+CK_RV aead_wrap_ccm(const struct mech *m, void *parameter, CK_ULONG n, struct mech_message *ret);
 extern const struct mech_cipher aead_gcm, aead_ccm;
 
 /* mac.c */

@@ -65,6 +65,23 @@ CK_RV aead_message_gcm(const struct mech *m, void *parameter, CK_ULONG n, struct
     return CKR_OK;
 }
 
+/* 3.2, 6.13.3: C_WrapKey, whose tag is behind the wrapped key. */
+CK_RV aead_wrap_gcm(const struct mech *m, void *parameter, CK_ULONG n, struct mech_message *ret)
+{
+    const CK_MECHANISM in = {m->type, parameter, n};
+    READ_PARAM(CK_GCM_WRAP_PARAMS, p, &in);
+    if (!p.pIv || p.ulIvLen < 1 || p.ulIvLen > UINT32_MAX || !is_gcm_tag(p.ulTagBits) ||
+        (p.ulAADLen && !p.pAAD))
+        return CKR_MECHANISM_PARAM_INVALID;
+    *ret = (struct mech_message){.iv = p.pIv,
+                                 .iv_n = p.ulIvLen,
+                                 .fixed_bits = p.ulIvFixedBits,
+                                 .generator = p.ivGenerator,
+                                 .tag_n = p.ulTagBits / 8,
+                                 .aad = BYTES(p.pAAD, p.ulAADLen)};
+    return CKR_OK;
+}
+
 /* ---- GCM (SP800-38D) ----------------------------------------------------------------------- */
 
 static void ghash_add(struct ghash *g, struct bytes data)
@@ -147,6 +164,7 @@ static CK_RV gcm_start(const struct mech_call *call, struct mech_stream *s)
 {
     TRY(secret_new(&s->state, sizeof(struct gcm)));
     struct gcm *g = (void *)s->state.p;
+    s->gather = call->key->tpm_key; /* who seals has no use for a part without the tag */
     TRY(gcm_begin(call, g));
     gcm_add_aad(g, buf_bytes(&call->params->aad));
     ghash_pad(&g->hash);
@@ -171,7 +189,8 @@ static CK_RV gcm_feed(const struct mech_call *call, struct mech_stream *s, const
 static size_t gcm_most(const struct mech_call *call, const struct mech_stream *s, size_t n,
                        bool final)
 {
-    return s->encrypt && !final ? aes_whole_blocks(s, n, false) : aead_most(call, s, n, final);
+    return s->encrypt && !final ? aes_whole_units(s, n, aes_unit(s), false)
+                                : aead_most(call, s, n, final);
 }
 
 static CK_RV gcm_update(const struct mech_call *call, struct mech_stream *s, struct bytes in,
@@ -182,7 +201,7 @@ static CK_RV gcm_update(const struct mech_call *call, struct mech_stream *s, str
     if (s->encrypt && in.n > most - g->data_n - s->pending.n)
         return CKR_DATA_LEN_RANGE;
     if (s->encrypt)
-        return aes_feed_blocks(call, s, in, false, gcm_feed, out, ret_n);
+        return aes_feed_units(call, s, in, aes_unit(s), false, gcm_feed, out, ret_n);
     TRY(aes_collect(s, in, COLLECT_MAX, CKR_ENCRYPTED_DATA_LEN_RANGE));
     *ret_n = 0;
     return CKR_OK;

@@ -26,7 +26,7 @@ struct mech_key {
     struct bytes value;                  /* secret keys in software */
 };
 
-enum { MECH_FIELDS = 32, MECH_EXTRA_KEYS = 16 };
+enum { MECH_FIELDS = 32, MECH_EXTRA_KEYS = 16, MECH_ATTRIBUTES_MAX = 4096 };
 
 /* A key that a derivation makes beside the one that C_DeriveKey returns (SP800-108's additional
  * keys). Borrowed from the caller for the length of the call. */
@@ -101,9 +101,10 @@ struct mech_call {
 /* What a family keeps from one call to the next. */
 struct mech_stream {
     bool encrypt;
+    bool gather; /* let input wait for a whole TPM command, where nobody counts on it at once */
     struct secret state;        /* the family's own struct: chaining values, subkeys */
     struct soft_digest *digest; /* HMAC in software */
-    struct buf pending;         /* input that waits for a whole block, or for the end */
+    struct buf pending;         /* input that waits for a whole block or command, or the end */
 };
 void mech_stream_free(struct mech_stream *s);
 
@@ -136,9 +137,10 @@ struct mech_message {
     uint8_t *iv; /* goes in; generated ones come out */
     size_t iv_n, fixed_bits;
     CK_ULONG generator; /* CKG_… */
-    uint8_t *tag;
+    uint8_t *tag;       /* NULL: it is behind the data (wrap_message) */
     size_t tag_n;
-    size_t data_n; /* CCM */
+    size_t data_n;    /* CCM */
+    struct bytes aad; /* wrap_message */
 };
 
 /* What C_GenerateKeyPair asks for, and what came of it. */
@@ -210,6 +212,11 @@ struct mech {
      * CKR_MECHANISM_PARAM_INVALID. */
     CK_RV(*message)
     (const struct mech *m, void *parameter, CK_ULONG n, struct mech_message *ret);
+    /* The same for the parameter that C_WrapKey and C_UnwrapKey may have instead of the ordinary
+     * one; wrap_n: its size, which tells the two apart. */
+    CK_RV(*wrap_message)
+    (const struct mech *m, void *parameter, CK_ULONG n, struct mech_message *ret);
+    size_t wrap_n;
 };
 
 /* CKK_SHA256_HMAC → HASH_SHA256; HASH_NONE for other key types. */

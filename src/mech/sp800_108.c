@@ -125,7 +125,8 @@ static CK_RV read_extra(const CK_DERIVED_KEY *in, CK_ULONG n, struct mech_deriva
     for (CK_ULONG i = 0; i < n; i++) {
         CK_DERIVED_KEY key;
         memcpy(&key, (const char *)in + i * sizeof(key), sizeof(key));
-        if (!key.phKey || (key.ulAttributeCount && !key.pTemplate))
+        if (!key.phKey || (key.ulAttributeCount && !key.pTemplate) ||
+            key.ulAttributeCount > MECH_ATTRIBUTES_MAX)
             return CKR_MECHANISM_PARAM_INVALID;
         d->extra[i] = (struct mech_extra_key){key.pTemplate, key.ulAttributeCount, key.phKey};
     }

@@ -136,9 +136,11 @@ static const struct mech table[] = {
     AES(CKM_AES_CFB128, AES_CFB128, aes_params_iv, aes_stream),
     AES(CKM_AES_CFB8, AES_CFB8, aes_params_iv, aes_bytes),
     {.type = CKM_AES_GCM, .key_type = CKK_AES, .flags = CKF_HW | ENCRYPT_AND_WRAP | MESSAGES,
-     .params = aead_params_gcm, .cipher = &aead_gcm, .message = aead_message_gcm},
+     .params = aead_params_gcm, .cipher = &aead_gcm, .message = aead_message_gcm,
+     .wrap_message = aead_wrap_gcm, .wrap_n = sizeof(CK_GCM_WRAP_PARAMS)},
     {.type = CKM_AES_CCM, .key_type = CKK_AES, .flags = CKF_HW | ENCRYPT_AND_WRAP | MESSAGES,
-     .params = aead_params_ccm, .cipher = &aead_ccm, .message = aead_message_ccm},
+     .params = aead_params_ccm, .cipher = &aead_ccm, .message = aead_message_ccm,
+     .wrap_message = aead_wrap_ccm, .wrap_n = sizeof(CK_CCM_WRAP_PARAMS)},
     AES(CKM_AES_KEY_WRAP, AES_ECB, keywrap_params, keywrap_kw, .wrap_block = AES_BLOCK / 2),
     AES(CKM_AES_KEY_WRAP_KWP, AES_ECB, keywrap_params_kwp, keywrap_kwp),
     AES(CKM_AES_KEY_WRAP_PAD, AES_ECB, keywrap_params_kwp, keywrap_kwp), /* KWP's older name */
@@ -147,7 +149,9 @@ static const struct mech table[] = {
      .params = keywrap_params_rsa, .cipher = &keywrap_rsa},
     MAC(CKM_AES_CMAC, CKK_AES, CKF_HW, HASH_NONE, params_none, mac_cmac),
     MAC(CKM_AES_CMAC_GENERAL, CKK_AES, CKF_HW, HASH_NONE, mac_params_general, mac_cmac),
-    MAC(CKM_AES_GMAC, CKK_AES, CKF_HW, HASH_NONE, mac_params_gmac, mac_gmac),
+    /* one parameter for many messages would be one IV for all of them */
+    {.type = CKM_AES_GMAC, .key_type = CKK_AES, .flags = CKF_HW | CKF_SIGN | CKF_VERIFY,
+     .params = mac_params_gmac, .mac = &mac_gmac},
 
     {.type = CKM_GENERIC_SECRET_KEY_GEN, .key_type = CKK_GENERIC_SECRET, .flags = CKF_HW | CKF_GENERATE,
      .params = params_none},
@@ -182,6 +186,8 @@ static const struct mech table[] = {
            sp800_108_derive, .like_base = true),
     {.type = CKM_PKCS5_PBKD2, .key_type = NO_KEY, .flags = CKF_GENERATE,
      .params = kdf_params_pbkdf2, .generate = kdf_pbkdf2},
+    DERIVE(CKM_AES_ECB_ENCRYPT_DATA, CKK_AES, aes_params_data, aes_derive, .mode = AES_ECB),
+    DERIVE(CKM_AES_CBC_ENCRYPT_DATA, CKK_AES, aes_params_iv_data, aes_derive, .mode = AES_CBC),
     DERIVE(CKM_CONCATENATE_BASE_AND_KEY, MECH_ANY_SECRET, combine_params_key, combine_base_key, .glues = true),
     DERIVE(CKM_CONCATENATE_BASE_AND_DATA, MECH_ANY_SECRET, combine_params_data, combine_base_data, .glues = true),
     DERIVE(CKM_CONCATENATE_DATA_AND_BASE, MECH_ANY_SECRET, combine_params_data, combine_data_base, .glues = true),
@@ -245,6 +251,11 @@ static const struct {
     {MECH_ANY_SECRET, 8, 8 * MECH_SECRET_MAX}, /* bits (6.42, 6.43) */
 };
 
+static CK_KEY_TYPE sized_as(CK_KEY_TYPE type)
+{
+    return mech_hmac_hash(type) == HASH_NONE ? type : MECH_HMAC_KEY;
+}
+
 static void rsa_sizes(const struct mech *m, CK_ULONG *low, CK_ULONG *high)
 {
     bool makes = m->flags & CKF_GENERATE_KEY_PAIR;
@@ -267,7 +278,7 @@ void mech_info(const struct mech *m, const struct tpm_caps *caps, CK_MECHANISM_I
     if (m->key_type == CKK_RSA)
         rsa_sizes(m, &low, &high);
     for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++)
-        if (sizes[i].key_type == m->key_type) {
+        if (sizes[i].key_type == sized_as(m->key_type)) {
             low = sizes[i].low;
             high = sizes[i].high;
         }

@@ -20,6 +20,10 @@ static const int curve_nids[CURVE_COUNT] = {
     [CURVE_P256] = NID_X9_62_prime256v1,
     [CURVE_P384] = NID_secp384r1,
     [CURVE_P521] = NID_secp521r1,
+    [CURVE_SECP256K1] = NID_secp256k1,
+    [CURVE_BRAINPOOL256] = NID_brainpoolP256r1,
+    [CURVE_BRAINPOOL384] = NID_brainpoolP384r1,
+    [CURVE_BRAINPOOL512] = NID_brainpoolP512r1,
 };
 static const char *const aes_mode_names[AES_MODES] = {
     [AES_ECB] = "ECB",    [AES_CBC] = "CBC",   [AES_CTR] = "CTR",

@@ -4,9 +4,11 @@
 
 enum { NAMES = 3 };
 
+#define BRAINPOOL 0x06, 0x09, 0x2B, 0x24, 0x03, 0x03, 0x02, 0x08, 0x01, 0x01
+
 static const struct curve_row {
     size_t bits;
-    uint8_t oid_size, oid[10];
+    uint8_t oid_size, oid[11];
     const char *names[NAMES]; /* the first is curve_name; SEC 2, FIPS 186-4, X9.62, RFC 8410 */
 } curves[CURVE_END] = {
     [CURVE_P224] = {224, 7, {0x06, 0x05, 0x2B, 0x81, 0x04, 0x00, 0x21}, {"P-224", "secp224r1"}},
@@ -16,6 +18,10 @@ static const struct curve_row {
                     {"P-256", "secp256r1", "prime256v1"}},
     [CURVE_P384] = {384, 7, {0x06, 0x05, 0x2B, 0x81, 0x04, 0x00, 0x22}, {"P-384", "secp384r1"}},
     [CURVE_P521] = {521, 7, {0x06, 0x05, 0x2B, 0x81, 0x04, 0x00, 0x23}, {"P-521", "secp521r1"}},
+    [CURVE_SECP256K1] = {256, 7, {0x06, 0x05, 0x2B, 0x81, 0x04, 0x00, 0x0A}, {"secp256k1"}},
+    [CURVE_BRAINPOOL256] = {256, 11, {BRAINPOOL, 0x07}, {"brainpoolP256r1"}}, /* RFC 5639 */
+    [CURVE_BRAINPOOL384] = {384, 11, {BRAINPOOL, 0x0B}, {"brainpoolP384r1"}},
+    [CURVE_BRAINPOOL512] = {512, 11, {BRAINPOOL, 0x0D}, {"brainpoolP512r1"}},
     [CURVE_ED25519] = {255, 5, {0x06, 0x03, 0x2B, 0x65, 0x70}, {"Ed25519", "edwards25519"}},
     [CURVE_X25519] = {255, 5, {0x06, 0x03, 0x2B, 0x65, 0x6E}, {"X25519", "curve25519"}},
 };
@@ -71,7 +77,13 @@ enum curve curve_from_params(struct bytes der)
     return search(CURVE_P224, CURVE_COUNT, der);
 }
 
+/* OpenSC 0.23 says "curve25519" in a PrintableString whose length is one too much. */
+static const uint8_t opensc_curve25519[] = {0x13, 0x0B, 'c', 'u', 'r', 'v',
+                                            'e',  '2',  '5', '5', '1', '9'};
+
 enum curve curve_from_params_25519(struct bytes der)
 {
+    if (bytes_equal(der, BYTES_OF(opensc_curve25519)))
+        return CURVE_X25519;
     return search(CURVE_COUNT, CURVE_END, der);
 }

@@ -104,3 +104,12 @@ bool soft_octet_string_parse(struct bytes der, struct bytes *ret)
     *ret = string.content;
     return true;
 }
+
+bool soft_sequence_first(struct bytes in, struct bytes *ret)
+{
+    struct der sequence;
+    bool ok = der_take(&in, DER_SEQUENCE, &sequence);
+    if (ok)
+        *ret = sequence.whole;
+    return ok;
+}

@@ -78,29 +78,60 @@ CK_RV nist_random_scalar(enum curve c, BIGNUM *ret, BN_CTX *ctx)
 
 /* ---- multiplication ----
  *
- * EC_POINT_mul is constant in time for one scalar and one point. But for P-384, which alone has no
- * code of its own on 64-bit machines, it blinds by RAND_priv_bytes_ex, and that asks the host's
- * RAND method or engine. So P-384 is multiplied here. */
+ * EC_POINT_mul is constant in time for one scalar and one point. But for the curves that have no
+ * code of their own on 64-bit machines it blinds by RAND_priv_bytes_ex, and that asks the host's
+ * RAND method or engine. So those are multiplied here. */
 
-/* Montgomery's ladder: an addition and a doubling for every bit. The order is added to the scalar,
- * since its own length may not show; r1 - r0 stays the point. */
-static bool ladder(const EC_GROUP *group, EC_POINT *ret, const EC_POINT *point,
-                   const BIGNUM *scalar, BN_CTX *ctx)
+static bool has_own_code(enum curve c)
 {
-    BIGNUM *k = BN_CTX_get(ctx);
+    return c == CURVE_P224 || c == CURVE_P256 || c == CURVE_P521;
+}
+
+enum { LADDER_MAX = 66 + 1 };
+
+/* scalar + order or scalar + 2 * order, whichever has one bit more than the order, since the
+ * scalar's own length may not show; little-endian. */
+static bool ladder_scalar(const EC_GROUP *group, const BIGNUM *scalar, uint8_t *ret, BN_CTX *ctx)
+{
+    uint8_t twice[LADDER_MAX];
+    const BIGNUM *order = EC_GROUP_get0_order(group);
+    int bits = EC_GROUP_order_bits(group);
+    BIGNUM *once = bn_secret(ctx), *more = bn_secret(ctx);
+    if (!more || BN_add(once, scalar, order) != 1 || BN_add(more, once, order) != 1 ||
+        BN_bn2lebinpad(once, ret, LADDER_MAX) < 0 || BN_bn2lebinpad(more, twice, LADDER_MAX) < 0)
+        return false;
+    uint8_t enough = (uint8_t) - (ret[bits / 8] >> bits % 8 & 1);
+    for (int i = 0; i < LADDER_MAX; i++)
+        ret[i] = (uint8_t)((ret[i] & enough) | (twice[i] & ~enough));
+    secret_wipe(twice, sizeof(twice));
+    return true;
+}
+
+/* Montgomery's ladder: an addition and a doubling for every bit; r1 - r0 stays the point. */
+static bool climb(const EC_GROUP *group, EC_POINT *ret, const EC_POINT *point, const uint8_t *k,
+                  BN_CTX *ctx)
+{
     CLEANUP(free_point) EC_POINT *r0 = EC_POINT_dup(point, group);
     CLEANUP(free_point) EC_POINT *r1 = EC_POINT_new(group);
-    if (!k || !r0 || !r1 || BN_add(k, scalar, EC_GROUP_get0_order(group)) != 1 ||
-        EC_POINT_dbl(group, r1, point, ctx) != 1)
+    if (!r0 || !r1 || EC_POINT_dbl(group, r1, point, ctx) != 1)
         return false;
     EC_POINT *r[2] = {r0, r1};
-    for (int i = BN_num_bits(k) - 2; i >= 0; i--) {
-        int bit = BN_is_bit_set(k, i);
+    for (int i = EC_GROUP_order_bits(group) - 1; i >= 0; i--) {
+        int bit = k[i / 8] >> i % 8 & 1;
         if (EC_POINT_add(group, r[!bit], r0, r1, ctx) != 1 ||
             EC_POINT_dbl(group, r[bit], r[bit], ctx) != 1)
             return false;
     }
     return EC_POINT_copy(ret, r0) == 1;
+}
+
+static bool ladder(const EC_GROUP *group, EC_POINT *ret, const EC_POINT *point,
+                   const BIGNUM *scalar, BN_CTX *ctx)
+{
+    uint8_t k[LADDER_MAX];
+    bool ok = ladder_scalar(group, scalar, k, ctx) && climb(group, ret, point, k, ctx);
+    secret_wipe(k, sizeof(k));
+    return ok;
 }
 
 /* share + rest = scalar modulo the order, share being random. */
@@ -117,7 +148,7 @@ static bool multiply_secret(enum curve c, EC_POINT *ret, const EC_POINT *point,
                             const BIGNUM *scalar, BN_CTX *ctx)
 {
     const EC_GROUP *group = soft_state.group[c];
-    if (c == CURVE_P384)
+    if (!has_own_code(c))
         return ladder(group, ret, point ? point : EC_GROUP_get0_generator(group), scalar, ctx);
     CLEANUP(free_point) EC_POINT *other = EC_POINT_new(group);
     BIGNUM *share = bn_secret(ctx), *rest = bn_secret(ctx);
@@ -154,14 +185,14 @@ static bool multiply_public(enum curve c, EC_POINT *ret, const BIGNUM *u1, const
                             const BIGNUM *u2, BN_CTX *ctx)
 {
     const EC_GROUP *group = soft_state.group[c];
-    return c == CURVE_P384 ? double_and_add(group, ret, u1, point, u2, ctx)
-                           : EC_POINT_mul(group, ret, u1, point, u2, ctx) == 1;
+    return has_own_code(c) ? EC_POINT_mul(group, ret, u1, point, u2, ctx) == 1
+                           : double_and_add(group, ret, u1, point, u2, ctx);
 }
 
 /* ---- ECDSA ---- */
 
 /* SEC 1, 4.1.3 step 5: the leftmost bits of the digest, as many as the order has. The orders of
- * P-224, P-256 and P-384 are whole bytes long, that of P-521 is longer than any digest. */
+ * P-521 is longer than any digest, those of the others are whole bytes long. */
 static bool digest_number(enum curve c, struct bytes digest, BIGNUM *ret)
 {
     size_t n = digest.n < curve_field_size(c) ? digest.n : curve_field_size(c);

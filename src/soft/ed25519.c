@@ -269,7 +269,11 @@ CK_RV ed25519_sign(const uint8_t *seed32, const uint8_t *public32, const struct 
     uint8_t expanded[2 * HALF];
     uint64_t nonce[SCALAR];
     struct signed_message m = {.message = NO_BYTES};
-    TRY(prepare(form, message, &m));
+    /* It is hashed twice, and must be the same both times: one nonce with two hashes tells the
+     * key. The caller's may lie where the signature goes, or be changed by another thread. */
+    CLEANUP(buf_free) struct buf copy = {0};
+    TRY(buf_set(&copy, message));
+    TRY(prepare(form, buf_bytes(&copy), &m));
     TRY(expand(seed32, expanded));
     CK_RV rv = sign(expanded, public32, &m, nonce, ret64);
     secret_wipe(expanded, sizeof(expanded));

@@ -140,19 +140,22 @@ enum curve {
     CURVE_P256,
     CURVE_P384,
     CURVE_P521,
-    CURVE_COUNT, /* the curves above are NIST's, for ECDSA and ECDH; those below have their own ways
-                  */
+    CURVE_SECP256K1, /* from here on none that a TPM has */
+    CURVE_BRAINPOOL256,
+    CURVE_BRAINPOOL384,
+    CURVE_BRAINPOOL512,
+    CURVE_COUNT, /* the curves above are for ECDSA and ECDH; those below have their own ways */
     CURVE_ED25519 = CURVE_COUNT,
     CURVE_X25519,
     CURVE_END
 };
 
-size_t curve_field_size(enum curve c); /* bytes of a coordinate: 28, 32, 48, 66, 32 */
+size_t curve_field_size(enum curve c); /* bytes of a coordinate: 28, 32, 48, 66 … 32 */
 size_t curve_bits(enum curve c);       /* 224, 256, 384, 521, 255 */
 const char *curve_name(enum curve c);  /* "P-256" */
 struct bytes curve_oid(enum curve c);  /* CKA_EC_PARAMS: the DER of its OBJECT IDENTIFIER */
 /* From CKA_EC_PARAMS: namedCurve OID, or PrintableString with the curve's name ("secp256r1",
- * "P-256"; 3.0, 2.3.3). CURVE_NONE when it is none of NIST's or not well-formed. */
+ * "P-256"; 3.0, 2.3.3). CURVE_NONE when it is none of those or not well-formed. */
 enum curve curve_from_params(struct bytes der);
 /* The same for CKK_EC_EDWARDS and CKK_EC_MONTGOMERY: CURVE_ED25519 (OID of RFC 8410, or
  * "edwards25519"), CURVE_X25519 ("curve25519") or CURVE_NONE. */
@@ -242,6 +245,8 @@ CK_RV soft_p256_sign_with_seed(struct bytes seed48, struct bytes digest32, uint8
 CK_RV soft_octet_string(struct bytes content, struct buf *ret);
 /* The content of a DER OCTET STRING that fills der wholly; false otherwise. */
 bool soft_octet_string_parse(struct bytes der, struct bytes *ret);
+/* The DER SEQUENCE that in begins with, whole; false when it begins with none. */
+bool soft_sequence_first(struct bytes in, struct bytes *ret);
 /* The parts of an X.509 certificate that PKCS#11 makes attributes of: DER subject, issuer, serial
  * number (INTEGER), SubjectPublicKeyInfo; validity as CK_DATE. The signature is not verified.
  * CKR_ATTRIBUTE_VALUE_INVALID: der is not one certificate. */

@@ -73,6 +73,10 @@ CK_RV attrs_tell(struct bytes value, CK_ATTRIBUTE *out);
 bool attrs_is_template(CK_ATTRIBUTE_TYPE type);
 CK_RV attrs_tell_template(struct bytes packed, CK_ATTRIBUTE *out);
 
+/* The portable form of a nested template in the caller's memory, as objects keep it.
+ * CKR_ATTRIBUTE_TYPE_INVALID, CKR_ATTRIBUTE_VALUE_INVALID, CKR_TEMPLATE_INCONSISTENT. */
+CK_RV attrs_pack_template(const CK_ATTRIBUTE *template, struct buf *ret);
+
 /* Has the object every attribute of the template, with that value? Attributes that may not be told
  * never match. An empty template matches all. */
 CK_RV attrs_match_template(const struct attrs *object, struct bytes packed, bool *ret);

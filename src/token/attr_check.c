@@ -78,7 +78,7 @@ static CK_RV take(const struct rule *r, unsigned place, const CK_ATTRIBUTE *in, 
         return bad_value(in->type);
     struct bytes value = BYTES(in->pValue, in->ulValueLen);
     if (r->kind == TEMPLATE) {
-        TRY(attr_pack_template(in, &packed));
+        TRY(attrs_pack_template(in, &packed));
         value = buf_bytes(&packed);
     }
     if ((r->notes & N10_SO_ONLY) && value.p[0] == CK_TRUE && !so)

@@ -87,8 +87,5 @@ CK_RV attr_refuse(CK_RV rv, CK_ATTRIBUTE_TYPE type, const char *why);
 bool attr_form_valid(enum kind kind, const CK_ATTRIBUTE *a);
 /* Is it, beyond that, a value that the attribute can have in an object there? */
 bool attr_value_valid(const struct rule *r, unsigned place, const CK_ATTRIBUTE *a);
-/* A nested template of the caller's memory in the portable form. CKR_ATTRIBUTE_TYPE_INVALID,
- * CKR_ATTRIBUTE_VALUE_INVALID, CKR_TEMPLATE_INCONSISTENT. */
-CK_RV attr_pack_template(const CK_ATTRIBUTE *a, struct buf *ret);
 
 #endif

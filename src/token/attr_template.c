@@ -34,7 +34,7 @@ static CK_RV take_nested(const CK_ATTRIBUTE *in, struct attrs *a)
     return attrs_set(a, in->type, value);
 }
 
-CK_RV attr_pack_template(const CK_ATTRIBUTE *a, struct buf *ret)
+CK_RV attrs_pack_template(const CK_ATTRIBUTE *a, struct buf *ret)
 {
     CLEANUP(attrs_free) struct attrs nested = {0};
     CLEANUP(buf_free) struct buf packed = {0};

@@ -5,9 +5,12 @@
 /* Objects that the token itself is the source of (3.0, 4.11 and 4.13): which profiles it meets, and
  * which mechanisms it has. It has no CKO_VALIDATION objects: nobody has validated it. */
 
-/* The profiles of 3.x, section 4 of the profiles' document, that are met in full. */
+/* PKCS#11 Profiles 3.2, section 5: those that are met in full. That of public certificates speaks
+ * of what is on the token, too: certificates are public, and have their key's CKA_ID, unless an
+ * application asks for the contrary. */
 static const CK_PROFILE_ID profiles[] = {CKP_BASELINE_PROVIDER, CKP_EXTENDED_PROVIDER,
-                                         CKP_AUTHENTICATION_TOKEN, CKP_PUBLIC_CERTIFICATES_TOKEN};
+                                         CKP_AUTHENTICATION_TOKEN, CKP_PUBLIC_CERTIFICATES_TOKEN,
+                                         CKP_HKDF_TLS_TOKEN};
 enum { PROFILES = sizeof(profiles) / sizeof(*profiles) };
 
 /* Rows are numbered from 1 and never reach here: the last even handles. */

@@ -158,6 +158,8 @@ static CK_RV get_one(struct token *t, const struct object *o, CK_ATTRIBUTE *a)
         return attrs_is_template(a->type) ? attrs_tell_template(attrs_bytes(&o->attrs, a->type), a)
                                           : attrs_tell(attrs_bytes(&o->attrs, a->type), a);
     CK_RV rv = key_secret_attribute(t, o, a->type, &part);
+    if (rv == CKR_USER_NOT_LOGGED_IN) /* sealed: no code of 5.7.5, where this one says "cannot" */
+        rv = CKR_ATTRIBUTE_SENSITIVE;
     return rv == CKR_OK ? attrs_tell(secret_bytes(&part), a) : unavailable(a, rv);
 }
 
@@ -181,8 +183,8 @@ CK_RV session_get_attributes(struct session *s, CK_OBJECT_HANDLE handle, CK_ATTR
 static CK_RV copy_private(const struct object *old, struct object *o)
 {
     CLEANUP(secret_free) struct secret encoded = {0};
-    TRY(soft_private_to_pkcs8(old->private_key, &encoded));
-    return soft_private_from_pkcs8(secret_bytes(&encoded), &o->private_key);
+    TRY(soft_private_to_stored(old->private_key, &encoded));
+    return soft_private_from_stored(secret_bytes(&encoded), &o->private_key);
 }
 
 static CK_RV same_key(const struct object *old, struct object *o)

@@ -40,7 +40,7 @@ static CK_RV base_key(struct session *s, CK_OBJECT_HANDLE handle, const struct m
                       CK_ATTRIBUTE_TYPE usage, CK_OBJECT_CLASS cls, struct object **ret)
 {
     CLEANUP(object_unref) struct object *o = NULL;
-    if (object_get(s, handle, &o) != CKR_OK)
+    if (object_get(s, handle, &o) != CKR_OK || !object_is_key(o))
         return CKR_KEY_HANDLE_INVALID;
     const struct attrs *a = &o->attrs;
     if (attrs_ulong(a, CKA_CLASS, CK_UNAVAILABLE_INFORMATION) != cls ||
@@ -66,12 +66,13 @@ static CK_RV other_key(struct session *s, struct derivation *d)
 {
     if (!d->params.derivation.other)
         return CKR_OK;
-    if (object_get(s, d->params.derivation.other, &d->other) != CKR_OK)
+    if (object_get(s, d->params.derivation.other, &d->other) != CKR_OK || !object_is_key(d->other))
         return CKR_KEY_HANDLE_INVALID;
     if (attrs_ulong(&d->other->attrs, CKA_CLASS, 0) != CKO_SECRET_KEY)
         return CKR_KEY_TYPE_INCONSISTENT;
     if (!attrs_true(&d->other->attrs, CKA_DERIVE))
         return CKR_KEY_FUNCTION_NOT_PERMITTED;
+    TRY(key_mechanism_allowed(d->other, d->mech->type));
     TRY(key_hold(s->token, d->other, &d->other_held));
     return d->other_held.key.value.n ? CKR_OK : CKR_KEY_FUNCTION_NOT_PERMITTED;
 }

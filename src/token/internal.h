@@ -22,7 +22,7 @@ enum { PIN_MIN = 4, PIN_MAX = 255 };
 /* Immutable once published, shared by reference; a change makes a new one. */
 struct object {
     _Atomic unsigned refs;
-    CK_OBJECT_HANDLE handle;   /* 2 * row for token objects, odd for session objects */
+    CK_OBJECT_HANDLE handle;   /* object_handle for token objects, odd for session objects */
     int64_t row;               /* 0: a session object */
     CK_SESSION_HANDLE session; /* the session that a session object goes with */
     uint8_t uid[16];
@@ -194,6 +194,9 @@ CK_RV access_write(const struct session *s, bool token_object, bool private_);
 
 /* ---- objects in the store and in the session (token.state held for reading) ----------------- */
 
+/* A stored object's handle. A private one's is that of this login alone: 2.40, 5.6 C_Logout, "even
+ * if a user is later logged back into the token, those handles remain invalid". */
+CK_OBJECT_HANDLE object_handle(const struct token *t, int64_t row, bool private_);
 /* By handle, readable in this session. CKR_OBJECT_HANDLE_INVALID. Unref when done. */
 CK_RV object_get(struct session *s, CK_OBJECT_HANDLE handle, struct object **ret);
 /* Publishes new objects: all or none. Fills in handles; takes a reference of its own where it keeps
@@ -231,6 +234,8 @@ CK_RV builtin_get(size_t index, struct object **ret);
 /* ---- keys: hold.c (token.state held for reading) ----------------------------------------------
  */
 
+/* A public, private or secret key? */
+bool object_is_key(const struct object *o);
 /* The public half of an asymmetric key object, private ones included. */
 CK_RV object_public(const struct object *o, struct soft_key **ret);
 /* The key as mechanisms see it, without its secret part. Borrows from the object. */

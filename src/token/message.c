@@ -14,6 +14,17 @@ static CK_RV check_parameter(const struct op *op, const CK_MECHANISM *mechanism)
     return op->mech->message(op->mech, mechanism->pParameter, mechanism->ulParameterLen, &m);
 }
 
+/* A key that the mechanism cannot use shows itself at the start: it is refused before a message
+ * begins, as the ordinary signature's is. */
+static CK_RV try_start(struct session *s, enum op_kind kind, struct op *op)
+{
+    CLEANUP(op_use_end) struct op_use u = {0};
+    if (!op->mech->mac)
+        return CKR_OK;
+    TRY(op_use(s, op, kind, &u));
+    return token_use_rv(op_start(op, kind, &u.call));
+}
+
 CK_RV op_message_init(struct session *s, enum op_kind kind, const CK_MECHANISM *mechanism,
                       CK_OBJECT_HANDLE key)
 {
@@ -25,8 +36,7 @@ CK_RV op_message_init(struct session *s, enum op_kind kind, const CK_MECHANISM *
         return CKR_OPERATION_ACTIVE;
     TOKEN_READ(s->token);
     TRY(op_new(s, kind, mechanism, key, signs, &op));
-    if (!signs)
-        TRY(check_parameter(op, mechanism));
+    TRY(signs ? try_start(s, kind, op) : check_parameter(op, mechanism));
     s->op[kind] = op;
     op = NULL;
     return CKR_OK;
@@ -58,28 +68,41 @@ static void set_tail(const struct mech_message *m, const uint8_t *value)
 
 static void add(uint8_t *be, size_t n, uint64_t what)
 {
-    for (size_t i = n; i-- && what; what >>= 8) {
-        what += be[i];
-        be[i] = (uint8_t)what;
+    for (size_t i = n; i > 0 && what; i--, what >>= 8) {
+        what += be[i - 1];
+        be[i - 1] = (uint8_t)what;
     }
 }
 
-/* A number that goes up by one a message, from a start that is another one in each process of
- * messages: the key may have had many. */
-static CK_RV counted(struct op *op)
+/* The number of the message, from start on. */
+static CK_RV counted(struct op *op, const uint8_t *start)
 {
     const struct mech_message *m = &op->message;
     uint8_t value[IV_MAX];
     if (m->iv_n > sizeof(value) || free_bits(m) == 0)
         return CKR_MECHANISM_PARAM_INVALID;
-    if (op->messages == 0)
-        TRY(soft_random(op->iv_start, sizeof(op->iv_start)));
     if (free_bits(m) < COUNTED_MAX && op->messages >> free_bits(m))
         return error_log(CKR_TOKEN_RESOURCE_EXCEEDED, "every IV of that form was used");
-    memcpy(value, op->iv_start, sizeof(value));
+    memcpy(value, start, sizeof(value));
     add(value, m->iv_n, op->messages++);
     set_tail(m, value);
     return CKR_OK;
+}
+
+/* 3.2, 6.13.2: "the initial IV counter is zero": that no two processes of messages have the same
+ * fixed part is the application's care. */
+static CK_RV counted_from_zero(struct op *op)
+{
+    static const uint8_t zero[IV_MAX];
+    return counted(op, zero);
+}
+
+/* Where there is no room for random IVs: another start in each process of messages. */
+static CK_RV counted_from_anywhere(struct op *op)
+{
+    if (op->messages == 0)
+        TRY(soft_random(op->iv_start, sizeof(op->iv_start)));
+    return counted(op, op->iv_start);
 }
 
 /* TLS 1.3's way: the first message's IV, exclusive-or the number of the message. */
@@ -119,18 +142,29 @@ CK_RV message_iv(const struct mech_message *m)
                : random_iv(m);
 }
 
+/* One way of counting a process of messages: the numbers of two could give an IV twice. */
+static bool counts_anew(const struct op *op)
+{
+    CK_ULONG g = op->message.generator;
+    return op->messages && g != op->generator && g != CKG_NO_GENERATE && g != CKG_GENERATE_RANDOM;
+}
+
 static CK_RV generate_iv(struct op *op)
 {
     const struct mech_message *m = &op->message;
     if (m->generator != CKG_NO_GENERATE && m->fixed_bits > 8 * m->iv_n)
         return CKR_MECHANISM_PARAM_INVALID;
+    if (counts_anew(op))
+        return CKR_MECHANISM_PARAM_INVALID;
+    if (!op->messages)
+        op->generator = m->generator;
     switch (m->generator) {
     case CKG_NO_GENERATE:
         return CKR_OK;
     case CKG_GENERATE: /* SP800-38D, 8.2: at random only where there is room enough */
-        return free_bits(m) >= RANDOM_BITS_MIN ? random_iv(m) : counted(op);
+        return free_bits(m) >= RANDOM_BITS_MIN ? random_iv(m) : counted_from_anywhere(op);
     case CKG_GENERATE_COUNTER:
-        return counted(op);
+        return counted_from_zero(op);
     case CKG_GENERATE_RANDOM:
         return random_iv(m);
     case CKG_GENERATE_COUNTER_XOR:
@@ -352,6 +386,8 @@ CK_RV op_sign_message_next(struct session *s, struct bytes data, bool last, CK_B
                     : op_absorb(s, OP_MESSAGE_SIGN, data);
     bool goes_on = rv == CKR_BUFFER_TOO_SMALL || (rv == CKR_OK && (!last || !out));
     op->in_message = goes_on;
+    if (!goes_on) /* 4.10: the PIN for each use, and a message is one */
+        op->authenticated = false;
     return rv;
 }
 

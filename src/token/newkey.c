@@ -15,7 +15,7 @@ static CK_RV describe_private(struct object *o, const struct soft_private *k)
 {
     CLEANUP(attrs_free) struct attrs own = {0};
     TRY(key_describe(&own, soft_private_public(k)));
-    if (!agree(&o->attrs, CKA_PUBLIC_KEY_INFO, &own)) /* 4.9 has the code */
+    if (!agree(&o->attrs, CKA_PUBLIC_KEY_INFO, &own)) /* 3.2, 4.10 */
         return CKR_ATTRIBUTE_VALUE_INVALID;
     if (!agree(&o->attrs, CKA_EC_POINT, &own))
         return CKR_TEMPLATE_INCONSISTENT;

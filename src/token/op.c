@@ -50,11 +50,6 @@ static bool encrypts(enum op_kind kind)
 
 /* ---- beginning ----------------------------------------------------------------------------- */
 
-static bool is_key(CK_OBJECT_CLASS cls)
-{
-    return cls == CKO_PUBLIC_KEY || cls == CKO_PRIVATE_KEY || cls == CKO_SECRET_KEY;
-}
-
 /* An asymmetric mechanism takes the half that the kind says, a symmetric one the secret key. */
 static CK_RV check_class(enum op_kind kind, CK_OBJECT_CLASS cls, bool symmetric)
 {
@@ -71,7 +66,7 @@ static CK_RV take_key(struct session *s, enum op_kind kind, CK_OBJECT_HANDLE han
     TRY(rv);
     const struct attrs *a = &op->key->attrs;
     CK_OBJECT_CLASS cls = attrs_ulong(a, CKA_CLASS, CK_UNAVAILABLE_INFORMATION);
-    if (!is_key(cls))
+    if (!object_is_key(op->key))
         return CKR_KEY_HANDLE_INVALID;
     if (!mech_takes_key(op->mech, attrs_ulong(a, CKA_KEY_TYPE, CK_UNAVAILABLE_INFORMATION)))
         return CKR_KEY_TYPE_INCONSISTENT;
@@ -282,8 +277,10 @@ static CK_RV cipher_run(const struct op_use *u, struct op *op, const struct byte
                         uint8_t *out, size_t *ret_n)
 {
     size_t first = 0, rest = 0;
-    if (once)
+    if (once) {
+        op->stream.gather = u->key.tpm_key;
         TRY(op->mech->cipher->update(&u->call, &op->stream, *once, out, &first));
+    }
     TRY(op->mech->cipher->final(&u->call, &op->stream, out + first, &rest));
     *ret_n = first + rest;
     return CKR_OK;
@@ -353,6 +350,7 @@ static CK_RV stream_whole(const struct mech_call *call, bool encrypt, struct byt
     CLEANUP(secret_free) struct secret room = {0};
     size_t first, rest;
     TRY(c->start(call, &s));
+    s.gather = call->key->tpm_key;
     TRY(secret_new(&room, c->most(call, &s, in.n, true)));
     TRY(c->update(call, &s, in, room.p, &first));
     TRY(c->final(call, &s, room.p + first, &rest));
@@ -604,7 +602,7 @@ CK_RV op_digest_key(struct session *s, CK_OBJECT_HANDLE handle)
     if (!op)
         return CKR_OPERATION_NOT_INITIALIZED;
     TOKEN_READ(s->token);
-    if (object_get(s, handle, &key) != CKR_OK)
+    if (object_get(s, handle, &key) != CKR_OK || !object_is_key(key))
         return op_abort(s, OP_DIGEST, CKR_KEY_HANDLE_INVALID);
     if (attrs_ulong(&key->attrs, CKA_CLASS, 0) != CKO_SECRET_KEY)
         return op_abort(s, OP_DIGEST, CKR_KEY_INDIGESTIBLE);

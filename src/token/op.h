@@ -20,6 +20,7 @@ struct op {
     bool in_message;             /* between C_…MessageBegin and the message's end */
     struct mech_message message; /* that message's parameter */
     uint64_t messages;           /* that got a counted IV */
+    CK_ULONG generator;          /* which counted them */
     uint8_t iv_start[IV_MAX];    /* where the counting began */
     bool always_authenticate, authenticated;
     uint64_t epoch; /* the login it was begun under */

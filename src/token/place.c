@@ -229,7 +229,7 @@ static CK_RV place_sealed(struct token *t, struct object *o, const struct materi
 {
     CLEANUP(secret_free) struct secret encoded = {0};
     if (from->private_)
-        TRY(soft_private_to_pkcs8(from->private_, &encoded));
+        TRY(soft_private_to_stored(from->private_, &encoded));
     o->auth = STORE_AUTH_SEALED;
     return object_seal(t, o->uid, "value", from->private_ ? secret_bytes(&encoded) : from->value,
                        &o->priv);
@@ -240,9 +240,9 @@ static CK_RV place_in_memory(struct object *o, const struct material *from)
     CLEANUP(secret_free) struct secret encoded = {0};
     if (!from->private_)
         return secret_copy(&o->value, from->value);
-    TRY(soft_private_to_pkcs8(from->private_,
-                              &encoded)); /* a key of its own: it is wiped with it */
-    return soft_private_from_pkcs8(secret_bytes(&encoded), &o->private_key);
+    TRY(soft_private_to_stored(from->private_,
+                               &encoded)); /* a key of its own: it is wiped with it */
+    return soft_private_from_stored(secret_bytes(&encoded), &o->private_key);
 }
 
 static CK_RV place_software(struct session *s, struct object *o, const struct material *from,

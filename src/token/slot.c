@@ -56,7 +56,13 @@ CK_RV slot_list(struct library *lib, bool present, CK_SLOT_ID *ret, CK_ULONG *co
 {
     CK_SLOT_ID *list;
     size_t n;
+    /* 2.40, 5.5: an event is what the application has not seen, and here it sees. (That begins with
+     * C_Initialize, which leaves the store alone.) */
+    CK_RV rv = slot_events_begin(lib);
+    if (rv != CKR_NO_EVENT) /* more came meanwhile */
+        TRY(listing(rv));
     TRY(listing(all_slots(lib, present, &list, &n)));
+    slot_events_begin(lib); /* what the application knows now; no harm when it could not be read */
     bool fits = ret && *count >= n;
     if (fits)
         memcpy(ret, list, n * sizeof(*list));
@@ -114,7 +120,9 @@ static CK_FLAGS lockout_flags(struct library *lib, bool unattended)
 static void common_info(CK_TOKEN_INFO *ret)
 {
     *ret = (CK_TOKEN_INFO){
-        .flags = CKF_RNG | CKF_LOGIN_REQUIRED,
+        /* a saved digest needs no key to go on */
+        .flags =
+            CKF_RNG | CKF_LOGIN_REQUIRED | CKF_DUAL_CRYPTO_OPERATIONS | CKF_RESTORE_KEY_NOT_NEEDED,
         .ulMaxSessionCount = CK_EFFECTIVELY_INFINITE,
         .ulMaxRwSessionCount = CK_EFFECTIVELY_INFINITE,
         .ulMaxPinLen = PIN_MAX,

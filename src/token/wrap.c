@@ -41,7 +41,7 @@ static const struct direction unwraps = {CKF_UNWRAP, CKA_UNWRAP, CKO_PRIVATE_KEY
 static CK_RV take_key(struct session *s, const struct direction *d, CK_OBJECT_HANDLE handle,
                       struct wrapper *w)
 {
-    if (object_get(s, handle, &w->key) != CKR_OK)
+    if (object_get(s, handle, &w->key) != CKR_OK || !object_is_key(w->key))
         return d->handle_invalid;
     const struct attrs *a = &w->key->attrs;
     CK_OBJECT_CLASS cls = attrs_ulong(a, CKA_CLASS, CK_UNAVAILABLE_INFORMATION);
@@ -55,18 +55,44 @@ static CK_RV take_key(struct session *s, const struct direction *d, CK_OBJECT_HA
     return key_mechanism_allowed(w->key, w->mech->type);
 }
 
-/* An authenticated wrapping's mechanism has the parameter of a message (3.2,
- * C_WrapKeyAuthenticated): the tag goes where that says, the IV comes from it or is put there. */
-static CK_RV read_message(const CK_MECHANISM *mechanism, const struct bytes *aad, struct wrapper *w)
+static CK_RV take_message(struct bytes aad, struct wrapper *w)
 {
-    if (!w->mech->message)
-        return CKR_MECHANISM_INVALID;
-    if (!mechanism->pParameter) /* only C_Message…Init may go without */
-        return CKR_MECHANISM_PARAM_INVALID;
-    TRY(w->mech->message(w->mech, mechanism->pParameter, mechanism->ulParameterLen, &w->message));
     w->params.mac_n = w->message.tag_n;
     w->params.data_n = w->message.data_n;
-    return buf_set(&w->params.aad, *aad);
+    return buf_set(&w->params.aad, aad);
+}
+
+/* An authenticated wrapping's mechanism has the parameter of a message (3.2, 5.18.6): the tag goes
+ * where that says, the IV comes from it or is put there. C_WrapKey has one of its own beside that
+ * of C_Encrypt (3.2, 6.13.3). */
+static CK_RV read_params(const CK_MECHANISM *mechanism, const struct bytes *aad, struct wrapper *w)
+{
+    const struct mech *m = w->mech;
+    struct mech_key k = object_mech_key(w->key);
+    void *parameter = mechanism->pParameter;
+    CK_ULONG n = mechanism->ulParameterLen;
+    if (aad) {
+        if (!m->message)
+            return CKR_MECHANISM_INVALID;
+        if (!parameter) /* only C_Message…Init may go without */
+            return CKR_MECHANISM_PARAM_INVALID;
+        TRY(m->message(m, parameter, n, &w->message));
+        return take_message(*aad, w);
+    }
+    if (!m->wrap_message || n != m->wrap_n)
+        return m->params(m, mechanism, &k, &w->params);
+    TRY(m->wrap_message(m, parameter, n, &w->message));
+    return take_message(w->message.aad, w);
+}
+
+/* The IV of a message's parameter, made there when it is to be. */
+static CK_RV settle_iv(struct wrapper *w, bool may_make)
+{
+    if (!w->message.iv)
+        return CKR_OK;
+    if (may_make)
+        TRY(message_iv(&w->message));
+    return buf_set(&w->params.iv, BYTES(w->message.iv, w->message.iv_n));
 }
 
 static CK_RV hold(struct session *s, struct wrapper *w)
@@ -92,9 +118,7 @@ static CK_RV open_wrapper(struct session *s, const struct direction *d,
     if (!w->mech || !(w->mech->flags & d->flag))
         return CKR_MECHANISM_INVALID;
     TRY(take_key(s, d, key, w));
-    struct mech_key k = object_mech_key(w->key);
-    TRY(aad ? read_message(mechanism, aad, w)
-            : w->mech->params(w->mech, mechanism, &k, &w->params));
+    TRY(read_params(mechanism, aad, w));
     return hold(s, w);
 }
 
@@ -153,6 +177,7 @@ static CK_RV wrap_plain(struct wrapper *w, struct bytes value, CK_BYTE *out, CK_
         return CKR_OK;
     if (room < *out_n)
         return CKR_BUFFER_TOO_SMALL;
+    TRY(settle_iv(w, true));
     TRY(wrap_rv(crypt_whole(&w->call, true, value, &wrapped)));
     return put_out(secret_bytes(&wrapped), out, out_n);
 }
@@ -168,8 +193,7 @@ static CK_RV wrap_authenticated(struct wrapper *w, struct bytes value, CK_BYTE *
     if (room < *out_n)
         return CKR_BUFFER_TOO_SMALL;
     w->params.data_n = value.n;
-    TRY(message_iv(&w->message));
-    TRY(buf_set(&w->params.iv, BYTES(w->message.iv, w->message.iv_n)));
+    TRY(settle_iv(w, true));
     TRY(wrap_rv(crypt_whole(&w->call, true, value, &wrapped)));
     memcpy(w->message.tag, wrapped.p + value.n, w->message.tag_n);
     return put_out(BYTES(wrapped.p, value.n), out, out_n);
@@ -212,9 +236,9 @@ static CK_RV unwrap_bytes(struct wrapper *w, struct bytes wrapped, bool authenti
     CLEANUP(buf_free) struct buf whole = {0};
     size_t mac_n = authenticated ? 0 : w->params.mac_n;
     w->params.data_n = wrapped.n > mac_n ? wrapped.n - mac_n : 0;
+    TRY(settle_iv(w, false));
     if (!authenticated)
         return unwrap_rv(crypt_whole(&w->call, false, wrapped, ret));
-    TRY(buf_set(&w->params.iv, BYTES(w->message.iv, w->message.iv_n)));
     TRY(buf_set(&whole, wrapped));
     TRY(buf_append(&whole, w->message.tag, w->message.tag_n));
     return unwrap_rv(crypt_whole(&w->call, false, buf_bytes(&whole), ret));
@@ -240,16 +264,13 @@ static CK_RV secret_value(const struct wrapper *w, const struct object *o, struc
     return key_check_value_length(type, ret->n) == CKR_OK ? CKR_OK : CKR_WRAPPED_KEY_LEN_RANGE;
 }
 
-/* 3.2, 6.16.3: the zeros behind a private key's encoding, which may end in zeros itself. */
-static CK_RV private_key(const struct wrapper *w, struct bytes plain, struct soft_private **ret)
+/* Without the zeros that a PrivateKeyInfo was filled up with. */
+static struct bytes without_padding(const struct wrapper *w, struct bytes plain)
 {
-    CK_RV rv = soft_private_from_pkcs8(plain, ret);
-    for (size_t i = 1; rv == CKR_ATTRIBUTE_VALUE_INVALID && i < w->mech->wrap_block; i++) {
-        if (!plain.n || plain.p[--plain.n])
-            break;
-        rv = soft_private_from_pkcs8(plain, ret);
-    }
-    return rv == CKR_ATTRIBUTE_VALUE_INVALID ? CKR_WRAPPED_KEY_INVALID : rv;
+    struct bytes info;
+    bool padded = w->mech->wrap_block && soft_sequence_first(plain, &info) &&
+                  plain.n - info.n < w->mech->wrap_block;
+    return padded ? info : plain;
 }
 
 static CK_RV settle(struct session *s, const struct wrapper *w, struct object *o,
@@ -261,7 +282,8 @@ static CK_RV settle(struct session *s, const struct wrapper *w, struct object *o
         TRY(secret_value(w, o, plain, &value));
         return key_from_outside(s, o, ORIGIN_UNWRAPPED, &(struct material){.value = value});
     }
-    TRY(private_key(w, plain, &key));
+    CK_RV rv = soft_private_from_pkcs8(without_padding(w, plain), &key);
+    TRY(rv == CKR_ATTRIBUTE_VALUE_INVALID ? CKR_WRAPPED_KEY_INVALID : rv);
     return key_from_outside(s, o, ORIGIN_UNWRAPPED, &(struct material){.private_ = key});
 }
 

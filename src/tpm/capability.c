@@ -113,7 +113,7 @@ static uint32_t curves(const TPML_ECC_CURVE *list)
     uint32_t bits = 0;
     for (uint32_t i = 0; i < list->count && i < TPM2_MAX_ECC_CURVES; i++)
         for (unsigned c = CURVE_P224; c < CURVE_COUNT; c++)
-            if (list->eccCurves[i] == key_curve_id((enum curve)c))
+            if (list->eccCurves[i] && list->eccCurves[i] == key_curve_id((enum curve)c))
                 bits |= 1u << c;
     return bits;
 }

@@ -217,12 +217,23 @@ static void after_logout(void **state)
     set_bool(CKA_PRIVATE, false);
     assert_ok(create(&parts, &seen));
     assert_same_private(seen, key);
+    struct blob unique = get_attribute(fx.session, stored, CKA_UNIQUE_ID);
     assert_ok(p11->C_Logout(fx.session));
     assert_rv(CKR_KEY_HANDLE_INVALID, try_sign(fleeting));
     assert_rv(CKR_KEY_HANDLE_INVALID, try_sign(stored));
     assert_rv(CKR_USER_NOT_LOGGED_IN, try_sign(seen));
     assert_ok(login(fx.session, CKU_USER, USER_PIN));
     assert_rv(CKR_KEY_HANDLE_INVALID, try_sign(fleeting));
+    /* 5.6 C_Logout: "even if a user is later logged back into the token, those handles remain
+     * invalid" */
+    assert_rv(CKR_KEY_HANDLE_INVALID, try_sign(stored));
+    assert_rv(CKR_OBJECT_HANDLE_INVALID, p11->C_DestroyObject(fx.session, stored));
+    CK_ATTRIBUTE by_id = {CKA_UNIQUE_ID, unique.p, unique.n};
+    CK_ULONG n;
+    assert_ok(p11->C_FindObjectsInit(fx.session, &by_id, 1));
+    assert_ok(p11->C_FindObjects(fx.session, &stored, 1, &n));
+    assert_ok(p11->C_FindObjectsFinal(fx.session));
+    assert_int_equal(n, 1);
     assert_same_private(stored, key);
     assert_same_private(seen, key);
     assert_ok(p11->C_DestroyObject(fx.session, stored));
@@ -419,7 +430,7 @@ static void a_modulus(void)
 }
 static void unknown_curve(void)
 {
-    struct blob curve = ec_params(NID_brainpoolP256r1);
+    struct blob curve = ec_params(NID_brainpoolP512t1);
     set_part(&parts, (CK_ATTRIBUTE){CKA_EC_PARAMS, curve.p, curve.n});
 }
 static void curve_of_the_other_kind(void)

@@ -12,6 +12,8 @@
 #include <cmocka.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/ec.h>
+#include <openssl/objects.h>
 #include <soft/soft.h>
 
 #define assert_ok(expr) assert_int_equal((expr), CKR_OK)
@@ -79,6 +81,20 @@ static inline void fill(uint8_t *p, size_t n, uint32_t seed)
         seed = seed * 1664525 + 1013904223;
         p[i] = (uint8_t)(seed >> 24);
     }
+}
+
+/* libcrypto's number of a curve. A table: looking a name up would load the configuration. */
+static inline int curve_nid(enum curve c)
+{
+    static const int nids[CURVE_COUNT] = {[CURVE_P224] = NID_secp224r1,
+                                          [CURVE_P256] = NID_X9_62_prime256v1,
+                                          [CURVE_P384] = NID_secp384r1,
+                                          [CURVE_P521] = NID_secp521r1,
+                                          [CURVE_SECP256K1] = NID_secp256k1,
+                                          [CURVE_BRAINPOOL256] = NID_brainpoolP256r1,
+                                          [CURVE_BRAINPOOL384] = NID_brainpoolP384r1,
+                                          [CURVE_BRAINPOOL512] = NID_brainpoolP512r1};
+    return nids[c];
 }
 
 #endif

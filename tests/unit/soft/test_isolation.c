@@ -138,7 +138,7 @@ static void use_curve(enum curve c)
 {
     uint8_t point[133], sig[132];
     size_t n = curve_field_size(c);
-    EC_GROUP *group = EC_GROUP_new_by_curve_name(EC_curve_nist2nid(curve_name(c)));
+    EC_GROUP *group = EC_GROUP_new_by_curve_name(curve_nid(c));
     CLEANUP(soft_key_free) struct soft_key *k = NULL;
     CLEANUP(buf_free) struct buf own = {0};
     CLEANUP(secret_free) struct secret z = {0};
