@@ -13,7 +13,7 @@ enum {
 /* ---- symmetric.c --------------------------------------------------------------------------- */
 
 /* As soft_aes, with the key of the call wherever it is; one TPM command a KiB. (CFB8, which no TPM
- * has: a command for each byte that is encrypted.) */
+ * has: a command for each byte that is encrypted; OFB: one for each block.) */
 CK_RV aes_run(const struct mech_call *call, enum aes_mode mode, bool encrypt, uint8_t *iv16,
               const uint8_t *in, uint8_t *out, size_t n);
 /* CTR where only the lowest bits count (SP800-38A, B.1): they start again from zero, the others
