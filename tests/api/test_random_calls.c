@@ -1,7 +1,7 @@
 /* Calls at random: every function, with arguments that are mostly right, and what must hold after
  * each whatever they were. A few seeds that are always the same, or LATCHKEY_RANDOM_SEED alone;
- * LATCHKEY_RANDOM_CALLS is how many calls a seed, LATCHKEY_RANDOM_THREADS how many threads share
- * the token. A fault prints the seed and the number of the call. */
+ * LATCHKEY_RANDOM_CALLS is how many calls a seed. A fault prints the seed and the number of the
+ * call. */
 #include "random.h"
 
 #include <pthread.h>
@@ -10,7 +10,7 @@
 
 #include "../../src/base/names.h"
 
-enum { SEEDS = 5, CALLS = 1000, FAULTS_TOLD = 20 };
+enum { SEEDS = 5, CALLS = 1500, FAULTS_TOLD = 20 };
 
 static CK_FUNCTION_LIST_3_2 *f;
 
@@ -1337,12 +1337,11 @@ static void *run_calls(void *caller)
     return NULL;
 }
 
-static unsigned run_seed(uint64_t seed)
+static unsigned run_seed(uint64_t seed, unsigned long threads)
 {
     enum { THREADS_MAX = 8 };
     struct caller c[THREADS_MAX];
     pthread_t ids[THREADS_MAX];
-    unsigned long threads = setting("LATCHKEY_RANDOM_THREADS", 1);
     unsigned faults = 0;
     assert_in_range(threads, 1, THREADS_MAX);
     for (unsigned long i = 0; i < threads; i++) {
@@ -1373,36 +1372,49 @@ static void remove_objects(void)
     assert_ok(f->C_FindObjectsFinal(s));
 }
 
-static unsigned run_once(unsigned long seed)
+static unsigned run_once(unsigned long seed, unsigned long threads)
 {
     print_message("LATCHKEY_RANDOM_SEED=%lu\n", seed); /* should it crash */
     assert_ok(initialize(NULL));
     learn_mechanisms();
-    unsigned faults = run_seed(seed);
+    unsigned faults = run_seed(seed, threads);
     assert_ok(f->C_CloseAllSessions(fx.slot));
     remove_objects();
     assert_ok(f->C_Finalize(NULL));
     return faults;
 }
 
-static void test_calls_at_random(void **state)
+static void run_all(unsigned long seeds, unsigned long threads)
 {
-    (void)state;
     unsigned long only = setting("LATCHKEY_RANDOM_SEED", 0);
     unsigned faults = 0;
     f = p11_32;
     assert_non_null(f);
+    for (unsigned long seed = 1; !only && seed <= seeds; seed++)
+        faults += run_once(seed, threads);
     if (only)
-        faults = run_once(only);
-    for (unsigned long seed = 1; !only && seed <= SEEDS; seed++)
-        faults += run_once(seed);
+        faults = run_once(only, threads);
     assert_int_equal(faults, 0);
+}
+
+static void test_calls_at_random(void **state)
+{
+    (void)state;
+    run_all(SEEDS, 1);
+}
+
+/* Under ThreadSanitizer, too. */
+static void test_threads_at_random(void **state)
+{
+    (void)state;
+    run_all(1, 2);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_calls_at_random, NULL, test_end),
+        cmocka_unit_test_setup_teardown(test_threads_at_random, NULL, test_end),
     };
     return cmocka_run_group_tests(tests, group_fixed_keys, group_end);
 }
