@@ -173,7 +173,7 @@ static inline void spoil(struct caller *c, struct template *t)
 {
     CK_ATTRIBUTE *a = t->n ? &t->a[below(c, t->n)] : NULL;
     CK_ULONG n = below(c, 20);
-    switch (below(c, 6)) {
+    switch (below(c, 7)) {
     case 0:
         if (a && a->ulValueLen)
             a->ulValueLen--;
@@ -192,6 +192,10 @@ static inline void spoil(struct caller *c, struct template *t)
         break;
     case 4:
         add_bytes(c, t, ONE_OF(c, all_attributes), noise(c, n), n);
+        break;
+    case 5: /* once more, or without its value */
+        if (a && t->n < ATTRIBUTES)
+            t->a[t->n++] = (CK_ATTRIBUTE){a->type, one_in(c, 2) ? NULL : a->pValue, a->ulValueLen};
         break;
     default:
         add_bool(c, t, ONE_OF(c, all_attributes), one_in(c, 2));
