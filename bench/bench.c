@@ -4,11 +4,9 @@
  *   latchkey-bench MODULE ROUNDS sign      only C_Sign, on the store of a former run (for perf)
  *
  * LATCHKEY_STORE and LATCHKEY_TCTI say where, as for every program. */
-#include <latchkey/cryptoki.h>
+#include "bench.h"
 
 #include <dlfcn.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,48 +14,33 @@
 #include <tss2/tss2_tcti.h>
 #include <tss2/tss2_tctildr.h>
 
-#define COUNT(array) (sizeof(array) / sizeof *(array))
-
 static CK_UTF8CHAR so_pin[] = "bench so pin", user_pin[] = "bench user pin";
-static CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
-static CK_FUNCTION_LIST *p11;
+CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
+CK_FUNCTION_LIST *p11;
 
-static void check(CK_RV rv, const char *what)
+void check(CK_RV rv, const char *what)
 {
     if (rv != CKR_OK) {
         fprintf(stderr, "latchkey-bench: %s: 0x%lx\n", what, rv);
         exit(EXIT_FAILURE);
     }
 }
-#define OK(call) check(call, #call)
 
 /* ---- time ---------------------------------------------------------------------------------- */
 
-static double now_us(void)
+double now_us(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
 }
 
-struct series {
-    double *us;
-    size_t n;
-};
-
-static struct series series_new(size_t rounds)
+struct series series_new(size_t rounds)
 {
     struct series s = {.us = calloc(rounds, sizeof(double))};
     check(s.us ? CKR_OK : CKR_HOST_MEMORY, "memory");
     return s;
 }
-
-#define MEASURE(series, statement)                                                                 \
-    do {                                                                                           \
-        double start_ = now_us();                                                                  \
-        statement;                                                                                 \
-        (series)->us[(series)->n++] = now_us() - start_;                                           \
-    } while (0)
 
 static int compare(const void *a, const void *b)
 {
@@ -65,8 +48,7 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Prints and frees the series; its median. */
-static double report(const char *what, struct series *s)
+double report(const char *what, struct series *s)
 {
     qsort(s->us, s->n, sizeof(double), compare);
     double median = s->us[s->n / 2];
@@ -80,31 +62,28 @@ static double report(const char *what, struct series *s)
 
 static TSS2_TCTI_CONTEXT *tcti;
 
-static uint32_t u32(const uint8_t *p)
+uint32_t u32(const uint8_t *p)
 {
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
-static void put_u32(uint8_t *p, size_t v)
+void put_u32(uint8_t *p, size_t v)
 {
     for (int i = 0; i < 4; i++)
         p[i] = (uint8_t)(v >> (24 - 8 * i));
 }
 
-/* The size field is filled in here. The response's length. */
-static size_t exchange(uint8_t *command, size_t n, uint8_t *response, size_t room)
+size_t exchange(uint8_t *command, size_t n, uint8_t *response, size_t room)
 {
     put_u32(command + 2, n);
     if (Tss2_Tcti_Transmit(tcti, n, command) != TSS2_RC_SUCCESS ||
         Tss2_Tcti_Receive(tcti, &room, response, TSS2_TCTI_TIMEOUT_BLOCK) != TSS2_RC_SUCCESS ||
         u32(response + 6) != 0) {
-        fprintf(stderr, "latchkey-bench: a TPM command by hand failed\n");
+        fprintf(stderr, "latchkey-bench: a TPM command by hand failed: 0x%x\n", u32(response + 6));
         exit(EXIT_FAILURE);
     }
     return room;
 }
-
-#define EMPTY_PASSWORD 0, 0, 0, 9, 0x40, 0, 0, 9, 0, 0, 0, 0, 0
 
 /* A P-256 signing key with the empty authorization: the cheapest there can be. */
 static uint32_t bare_key(void)
@@ -139,7 +118,7 @@ static void bare_sign(uint32_t key)
     exchange(command, sizeof command, response, sizeof response);
 }
 
-static void bare_flush(uint32_t key)
+void bare_flush(uint32_t key)
 {
     uint8_t command[14] = {0x80, 1, 0, 0, 0, 0, 0, 0, 1, 0x65};
     uint8_t response[64];
@@ -216,23 +195,12 @@ static void sign(CK_SESSION_HANDLE session, CK_MECHANISM_TYPE type, CK_OBJECT_HA
 
 /* ---- what is measured ---------------------------------------------------------------------- */
 
-/* Turn and turn about, so that the machine's moods meet both. */
 static void measure_p256(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key, size_t rounds)
 {
-    struct series bare = series_new(rounds), ours = series_new(rounds);
     uint32_t handle = bare_key();
-    for (int i = 0; i < 3; i++) {
-        bare_sign(handle);
-        sign(session, CKM_ECDSA, key);
-    }
-    for (size_t i = 0; i < rounds; i++) {
-        MEASURE(&bare, bare_sign(handle));
-        MEASURE(&ours, sign(session, CKM_ECDSA, key));
-    }
+    BESIDE(rounds, "TPM2_Sign P-256 by hand, password session", bare_sign(handle),
+           "C_SignInit + C_Sign P-256, encrypted session", sign(session, CKM_ECDSA, key));
     bare_flush(handle);
-    double b = report("TPM2_Sign P-256 by hand, password session", &bare);
-    double o = report("C_SignInit + C_Sign P-256, encrypted session", &ours);
-    printf("%-44s %10.2f\n", "ratio", o / b);
 }
 
 static void measure_rsa(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key, size_t rounds)
@@ -317,6 +285,8 @@ static void measure_all(size_t rounds, uint32_t objects)
                                     (CK_ATTRIBUTE){CKA_MODULUS_BITS, &bits, sizeof bits}, "rsa");
     measure_p256(session, ec, rounds);
     measure_rsa(session, rsa, rounds);
+    measure_tpm_keys(session, rounds);
+    measure_software_keys(session, rounds);
     measure_login(session, rounds);
     add_objects(session, ec, 0, 1);
     measure_find(session, "C_FindObjects by id, 1 object of the kind", 1, rounds);

@@ -30,6 +30,8 @@ at_exit+=("as_reader '$WORK/build/latchkey' tpm simulate stop >/dev/null 2>&1"
 
 as_reader bash -eux recipes >out 2>trace || {
     cat out trace >&2
+    agent=$(sed -n 's/^+* SSH_AGENT_PID=//p' trace)
+    [ -z "$agent" ] || kill "$agent"
     die 'a recipe of README.md does not work as written'
 }
 grep -q '^hello CN=me$' out
@@ -37,4 +39,5 @@ grep -q 'CN *= *device-0042' out
 cd build/try
 openssl dgst -sha256 -verify <(openssl x509 -in me.crt -noout -pubkey) -signature web.sig web.crt >/dev/null
 grep -q '^ssh-rsa ' me.pub
+ssh-keygen -Y check-novalidate -n file -s nginx.conf.sig <nginx.conf | grep -q ED25519
 ok "$(wc -l <"$WORK/recipes") lines of README.md work as written"

@@ -156,6 +156,28 @@ static CK_RV get_ready(struct store *s, enum use_mode mode)
     return CKR_OK;
 }
 
+/* Bytes 16 to 27 of the file (sqlite.org/fileformat2.html, 1.3): page size, the journal's kind,
+ * lengths, and at the end the counter that every transaction which changes the file counts up. Only
+ * with a rollback journal (1, 1) it does. */
+static bool read_stamp(struct store *s, uint8_t *ret)
+{
+    enum { AT = 16, WRITE_KIND = 2, READ_KIND = 3 };
+    sqlite3_file *file = NULL;
+    return sqlite3_file_control(s->db, "main", SQLITE_FCNTL_FILE_POINTER, &file) == SQLITE_OK &&
+           file && file->pMethods && file->pMethods->xRead(file, ret, STAMP, AT) == SQLITE_OK &&
+           ret[WRITE_KIND] == 1 && ret[READ_KIND] == 1;
+}
+
+/* Nobody has changed the file since the last look: one read instead of a transaction, which is
+ * locks and a look for a journal. No lock is needed: who changes something writes the counter
+ * before he is done, and if he is not done, what was seen last still holds. */
+static bool unchanged(struct store *s)
+{
+    uint8_t now[STAMP];
+    return s->db && s->data_version != -1 && s->version > 0 && !moved(s) && read_stamp(s, now) &&
+           memcmp(now, s->stamp, STAMP) == 0;
+}
+
 /* Another process may have changed, migrated or filled the store since the last look. */
 static CK_RV look(struct use *u)
 {
@@ -164,11 +186,13 @@ static CK_RV look(struct use *u)
     bool row;
     TRY(query_row(&q, &row));
     int64_t data_version = row_int(&q, 0, INT64_MAX);
-    if (data_version == s->data_version)
-        return CKR_OK;
-    s->generation++;
-    TRY(schema_look(u, &s->version));
-    s->data_version = data_version;
+    if (data_version != s->data_version) {
+        s->generation++;
+        TRY(schema_look(u, &s->version));
+        s->data_version = data_version;
+    }
+    if (!read_stamp(s, s->stamp))
+        memset(s->stamp, 0, STAMP);
     return CKR_OK;
 }
 
@@ -281,6 +305,13 @@ bool store_writable(struct store *s)
 
 CK_RV store_generation(struct store *s, uint64_t *ret)
 {
+    pthread_mutex_lock(&s->lock);
+    bool known = unchanged(s);
+    if (known)
+        *ret = s->generation;
+    pthread_mutex_unlock(&s->lock);
+    if (known)
+        return CKR_OK;
     CLEANUP(use_end) struct use u = {0};
     TRY(use_begin(&u, s, USE_READ));
     *ret = u.exists ? s->generation : 0;

@@ -6,7 +6,7 @@
 #include <sqlite3.h>
 #include "store.h"
 
-enum { STATEMENTS = 64 };
+enum { STATEMENTS = 64, STAMP = 12 };
 
 struct store {
     char *dir, *path;     /* absolute, constant */
@@ -18,6 +18,7 @@ struct store {
     int64_t data_version; /* PRAGMA data_version when the header was last looked at; -1: never */
     int64_t version;      /* user_version then; 0: nothing in it yet */
     uint64_t generation;
+    uint8_t stamp[STAMP]; /* of the file when data_version was last looked at; zeros: not known */
     struct store *abandoned; /* the next of a forked child's list */
 };
 

@@ -205,7 +205,7 @@ static const char *best_index(const struct store_match *matches, size_t n)
 
 static CK_RV find_sql(const struct store_match *matches, size_t n, struct buf *ret)
 {
-    TRY(put(ret, "SELECT id FROM object INDEXED BY object_"));
+    TRY(put(ret, "SELECT id, private FROM object INDEXED BY object_"));
     TRY(put(ret, best_index(matches, n)));
     TRY(put(ret, " WHERE token = ? AND private <= ?"));
     for (size_t i = 0; i < n; i++) {
@@ -219,7 +219,7 @@ static CK_RV find_sql(const struct store_match *matches, size_t n, struct buf *r
 }
 
 struct ids {
-    int64_t *p;
+    struct store_found *p;
     size_t n, cap;
 };
 
@@ -228,17 +228,17 @@ static void ids_free(struct ids *ids)
     free(ids->p);
 }
 
-static CK_RV ids_add(struct ids *ids, int64_t id)
+static CK_RV ids_add(struct ids *ids, struct store_found found)
 {
     if (ids->n == ids->cap) {
         size_t cap = ids->cap ? 2 * ids->cap : 16;
-        int64_t *more = realloc(ids->p, cap * sizeof(*more));
+        struct store_found *more = realloc(ids->p, cap * sizeof(*more));
         if (!more)
             return CKR_HOST_MEMORY;
         ids->p = more;
         ids->cap = cap;
     }
-    ids->p[ids->n++] = id;
+    ids->p[ids->n++] = found;
     return CKR_OK;
 }
 
@@ -249,9 +249,10 @@ static CK_RV take_ids(struct query *q, struct ids *ids)
         TRY(query_row(q, &row));
         if (!row)
             return CKR_OK;
-        int64_t id = row_int(q, 1, INT64_MAX);
+        struct store_found found = {.id = row_int(q, 1, INT64_MAX)};
+        found.private_ = row_bool(q);
         TRY(row_check(q, "object"));
-        TRY(ids_add(ids, id));
+        TRY(ids_add(ids, found));
     }
 }
 
@@ -270,8 +271,8 @@ static CK_RV find(struct use *u, int64_t token, bool with_private,
 }
 
 CK_RV store_objects_find(struct store *s, int64_t token, bool with_private,
-                         const struct store_match *matches, size_t n_matches, int64_t **ret,
-                         size_t *ret_n)
+                         const struct store_match *matches, size_t n_matches,
+                         struct store_found **ret, size_t *ret_n)
 {
     CLEANUP(use_end) struct use u = {0};
     CLEANUP(ids_free) struct ids ids = {0};

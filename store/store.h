@@ -171,11 +171,15 @@ struct store_match {
     struct bytes any[2];
     size_t n_any;
 };
-/* Row ids, ascending, of the token's objects that meet every match; private rows only when
+struct store_found {
+    int64_t id;
+    bool private_;
+};
+/* The token's objects that meet every match, by ascending row id; private rows only when
  * with_private. *ret is malloced. */
 CK_RV store_objects_find(struct store *s, int64_t token, bool with_private,
-                         const struct store_match *matches, size_t n_matches, int64_t **ret,
-                         size_t *ret_n);
+                         const struct store_match *matches, size_t n_matches,
+                         struct store_found **ret, size_t *ret_n);
 CK_RV store_objects_count(struct store *s, int64_t token, size_t *ret);
 
 #endif

@@ -26,6 +26,7 @@ world() {
     PIN=${PIN:-12345678} SO_PIN=87654321
     if ours; then
         scratch
+        logs+=("$WORK/token.log")
     else
         WORK=$(mktemp -d)
         at_exit+=("rm -rf '$WORK'")
@@ -41,10 +42,11 @@ world() {
 
 # token LABEL: says nothing.
 token() {
-    pkcs11-tool --module "$MODULE" --init-token --label "$1" --so-pin "$SO_PIN" &>token.log &&
+    {
+        pkcs11-tool --module "$MODULE" --init-token --label "$1" --so-pin "$SO_PIN"
         pkcs11-tool --module "$MODULE" --token-label "$1" --login --login-type so \
-            --so-pin "$SO_PIN" --init-pin --new-pin "$PIN" &>>token.log ||
-        { cat token.log >&2 && die "no token $1"; }
+            --so-pin "$SO_PIN" --init-pin --new-pin "$PIN"
+    } &>token.log
 }
 
 # --- results -------------------------------------------------------------------------------------
@@ -141,10 +143,11 @@ debian_source() {
     mkdir -p "$BUILD/conformance"
     [ -x /usr/lib/apt/apt-helper ] || skip 'apt-helper is not there to fetch the source package'
     if ! sha256sum --check --status 2>/dev/null <<<"$2  $file"; then
-        mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' | grep -m1 'deb.*/debian$') ||
-            mirror=http://deb.debian.org/debian
+        # shellcheck disable=SC2016 # apt expands it
+        mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' | sed -n '/deb.*\/debian$/{p;q}')
+        [ -n "$mirror" ] || skip 'apt names no mirror of Debian'
         /usr/lib/apt/apt-helper download-file "$mirror/pool/main/$1" "$file.new" "SHA256:$2" >"$file.log" 2>&1 ||
-            skip "$(tail -n 1 "$file.log")"
+            skip "${1##*/} cannot be had: $(tail -n 1 "$file.log")"
         mv "$file.new" "$file"
     fi
     SOURCE=$WORK/source

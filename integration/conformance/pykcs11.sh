@@ -10,7 +10,7 @@ world conformance
 
 export PYKCS11LIB=$MODULE
 example() {
-    client /usr/bin/python3 "/usr/share/doc/python3-pykcs11/examples/$@"
+    client /usr/bin/python3 "/usr/share/doc/python3-pykcs11/examples/$1" "${@:2}"
 }
 verified() {
     example "$@" | tee out

@@ -4,6 +4,20 @@
 #include <stdio.h>
 #include "uri.h"
 
+/* OpenSSH's own PKCS#11 code knows Ed25519 since 10.1 only; its agents always did. */
+static CK_RV print_ssh_agent(struct cli *cli, const struct object *key)
+{
+    CLEANUP(buf_free) struct buf uri = {0};
+    const char *module = cli->option[OPT_MODULE] ? cli->module.path : "";
+    const char *option = *module ? " --module " : "";
+    TRY(uri_format(cli, CKO_PUBLIC_KEY, buf_bytes(&key->id), NO_BYTES, &uri));
+    printf("ssh:\n"
+           "  latchkey key export%s%s '%s' --format ssh   # the line for authorized_keys\n"
+           "  eval \"$(latchkey ssh-agent%s%s)\"; ssh user@host\n",
+           option, module, (const char *)uri.p, option, module);
+    return CKR_OK;
+}
+
 CK_RV key_lines_print(struct cli *cli, const struct object *key)
 {
     CLEANUP(buf_free) struct buf text = {0};
@@ -16,6 +30,8 @@ CK_RV key_lines_print(struct cli *cli, const struct object *key)
            "  PKCS11_MODULE_PATH=%s openssl req -new -engine pkcs11 -keyform engine \\\n"
            "      -key '%s' -subj /CN=example\n",
            module, uri);
+    if (object_ulong(cli, key->handle, CKA_KEY_TYPE) == CKK_EC_EDWARDS)
+        return print_ssh_agent(cli, key);
     printf("ssh:\n"
            "  ssh-keygen -D %s        # the line for authorized_keys\n"
            "  ssh -o PKCS11Provider=%s user@host\n",

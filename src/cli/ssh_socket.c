@@ -82,7 +82,6 @@ static CK_RV listen_at(struct ssh_place *place)
 
 static CK_RV place_named(const char *name, struct ssh_place *ret)
 {
-    CLEANUP(buf_free) struct buf path = {0};
     char *here = *name == '/' ? strdup("") : getcwd(NULL, 0);
     int n = here ? asprintf(&ret->path, "%s%s%s", here, *name == '/' ? "" : "/", name) : -1;
     free(here);

@@ -114,6 +114,8 @@ const char *ssh_type_of(EVP_PKEY *key)
 CK_RV ssh_put_key(struct buf *out, EVP_PKEY *key)
 {
     const struct form *form = form_of(key);
+    if (!form)
+        return CKR_KEY_TYPE_INCONSISTENT;
     TRY(ssh_put_string(out, BYTES_STR(form->name)));
     return form->put(out, key, form->curve);
 }

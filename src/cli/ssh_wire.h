@@ -15,7 +15,7 @@ CK_RV ssh_put_comment(struct buf *out, const char *label);
 
 /* "ssh-ed25519" and the like; NULL: OpenSSH has no keys of this type. */
 const char *ssh_type_of(EVP_PKEY *key);
-/* Appends the public key with its type in front. The key has a type. */
+/* Appends the public key with its type in front. CKR_KEY_TYPE_INCONSISTENT: it has none. */
 CK_RV ssh_put_key(struct buf *out, EVP_PKEY *key);
 
 /* How a type of key signs. */

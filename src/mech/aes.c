@@ -72,17 +72,23 @@ static CK_RV run_last(const struct mech_call *call, const struct mech_stream *s,
 static CK_RV update(const struct mech_call *call, struct mech_stream *s, struct bytes in,
                     uint8_t *out, size_t *ret_n)
 {
-    return aes_feed_blocks(call, s, in, false, feed, out, ret_n);
+    return aes_feed_units(call, s, in, aes_unit(s), false, feed, out, ret_n);
 }
 
-/* ECB and CBC: whole blocks only. */
+/* ECB and CBC: whole blocks only, and all of them at once. */
+
+static CK_RV whole_update(const struct mech_call *call, struct mech_stream *s, struct bytes in,
+                          uint8_t *out, size_t *ret_n)
+{
+    return aes_feed_units(call, s, in, AES_BLOCK, false, feed, out, ret_n);
+}
 
 static size_t whole_most(const struct mech_call *call, const struct mech_stream *s, size_t n,
                          bool final)
 {
     (void)call;
     (void) final;
-    return aes_whole_blocks(s, n, false);
+    return aes_whole_units(s, n, AES_BLOCK, false);
 }
 
 static CK_RV whole_final(const struct mech_call *call, const struct mech_stream *s, uint8_t *out,
@@ -99,7 +105,7 @@ static CK_RV whole_final(const struct mech_call *call, const struct mech_stream 
 const struct mech_cipher aes_whole = {.most = whole_most,
                                       .exact = aes_always_exact,
                                       .start = start,
-                                      .update = update,
+                                      .update = whole_update,
                                       .final = whole_final};
 
 /* CTR, OFB, CFB128: the end may be shorter than a block. */
@@ -108,7 +114,7 @@ static size_t stream_most(const struct mech_call *call, const struct mech_stream
                           bool final)
 {
     (void)call;
-    return final ? s->pending.n + n : aes_whole_blocks(s, n, false);
+    return final ? s->pending.n + n : aes_whole_units(s, n, aes_unit(s), false);
 }
 
 static CK_RV stream_final(const struct mech_call *call, const struct mech_stream *s, uint8_t *out,
@@ -170,9 +176,9 @@ static size_t pad_most(const struct mech_call *call, const struct mech_stream *s
 {
     (void)call;
     size_t all = s->pending.n + n;
-    if (s->encrypt)
-        return aes_whole_blocks(s, n, false) + (final ? AES_BLOCK : 0);
-    return final ? all - (all != 0) : aes_whole_blocks(s, n, true);
+    if (!final)
+        return aes_whole_units(s, n, aes_unit(s), !s->encrypt);
+    return s->encrypt ? (all / AES_BLOCK + 1) * AES_BLOCK : all - (all != 0);
 }
 
 static bool pad_exact(const struct mech_stream *s)
@@ -183,36 +189,38 @@ static bool pad_exact(const struct mech_stream *s)
 static CK_RV pad_update(const struct mech_call *call, struct mech_stream *s, struct bytes in,
                         uint8_t *out, size_t *ret_n)
 {
-    return aes_feed_blocks(call, s, in, !s->encrypt, feed, out, ret_n);
+    return aes_feed_units(call, s, in, aes_unit(s), !s->encrypt, feed, out, ret_n);
 }
 
 static CK_RV pad_end(const struct mech_call *call, const struct mech_stream *s, uint8_t *out,
                      size_t *ret_n)
 {
-    size_t rest = s->pending.n;
-    uint8_t block[AES_BLOCK];
+    size_t rest = s->pending.n, n = (rest / AES_BLOCK + 1) * AES_BLOCK;
+    uint8_t end[GATHER];
     if (rest)
-        memcpy(block, s->pending.p, rest);
-    memset(block + rest, (int)(AES_BLOCK - rest), AES_BLOCK - rest);
-    TRY(run_last(call, s, block, out, AES_BLOCK));
-    *ret_n = AES_BLOCK;
-    return CKR_OK;
+        memcpy(end, s->pending.p, rest);
+    memset(end + rest, (int)(n - rest), n - rest);
+    CK_RV rv = run_last(call, s, end, out, n);
+    secret_wipe(end, n);
+    if (rv == CKR_OK)
+        *ret_n = n;
+    return rv;
 }
 
 static CK_RV unpad_end(const struct mech_call *call, const struct mech_stream *s, uint8_t *out,
                        size_t *ret_n)
 {
-    uint8_t block[AES_BLOCK];
-    size_t pad;
-    if (s->pending.n != AES_BLOCK)
+    uint8_t end[GATHER];
+    size_t n = s->pending.n, pad;
+    if (n == 0 || n % AES_BLOCK)
         return CKR_ENCRYPTED_DATA_LEN_RANGE;
-    TRY(run_last(call, s, s->pending.p, block, AES_BLOCK));
-    bool ok = aes_unpad(block, AES_BLOCK, &pad);
+    TRY(run_last(call, s, s->pending.p, end, n));
+    bool ok = aes_unpad(end + n - AES_BLOCK, AES_BLOCK, &pad);
     if (ok) {
-        *ret_n = AES_BLOCK - pad;
-        memcpy(out, block, *ret_n);
+        *ret_n = n - pad;
+        memcpy(out, end, *ret_n);
     }
-    secret_wipe(block, sizeof(block));
+    secret_wipe(end, n);
     return ok ? CKR_OK : CKR_ENCRYPTED_DATA_INVALID;
 }
 

@@ -64,6 +64,11 @@ CK_RV aes_params_iv(const struct mech *m, const CK_MECHANISM *in, const struct m
                     struct mech_params *ret);
 CK_RV aes_params_counter(const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
                          struct mech_params *ret);
+CK_RV aes_params_data(const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
+                      struct mech_params *ret);
+CK_RV aes_params_iv_data(const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,
+                         struct mech_params *ret);
+CK_RV aes_derive(const struct mech_call *call, size_t want, struct secret *ret);
 extern const struct mech_cipher aes_whole;  /* ECB, CBC */
 extern const struct mech_cipher aes_stream; /* CTR, CFB128, OFB */
 extern const struct mech_cipher aes_bytes;  /* CFB8 */

@@ -164,6 +164,7 @@ static CK_RV gcm_start(const struct mech_call *call, struct mech_stream *s)
 {
     TRY(secret_new(&s->state, sizeof(struct gcm)));
     struct gcm *g = (void *)s->state.p;
+    s->gather = call->key->tpm_key; /* who seals has no use for a part without the tag */
     TRY(gcm_begin(call, g));
     gcm_add_aad(g, buf_bytes(&call->params->aad));
     ghash_pad(&g->hash);
@@ -188,7 +189,8 @@ static CK_RV gcm_feed(const struct mech_call *call, struct mech_stream *s, const
 static size_t gcm_most(const struct mech_call *call, const struct mech_stream *s, size_t n,
                        bool final)
 {
-    return s->encrypt && !final ? aes_whole_blocks(s, n, false) : aead_most(call, s, n, final);
+    return s->encrypt && !final ? aes_whole_units(s, n, aes_unit(s), false)
+                                : aead_most(call, s, n, final);
 }
 
 static CK_RV gcm_update(const struct mech_call *call, struct mech_stream *s, struct bytes in,
@@ -199,7 +201,7 @@ static CK_RV gcm_update(const struct mech_call *call, struct mech_stream *s, str
     if (s->encrypt && in.n > most - g->data_n - s->pending.n)
         return CKR_DATA_LEN_RANGE;
     if (s->encrypt)
-        return aes_feed_blocks(call, s, in, false, gcm_feed, out, ret_n);
+        return aes_feed_units(call, s, in, aes_unit(s), false, gcm_feed, out, ret_n);
     TRY(aes_collect(s, in, COLLECT_MAX, CKR_ENCRYPTED_DATA_LEN_RANGE));
     *ret_n = 0;
     return CKR_OK;

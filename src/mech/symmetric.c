@@ -131,18 +131,23 @@ CK_RV aes_counter(const struct mech_call *call, uint8_t *counter16, unsigned bit
 
 /* ---- blocks out of any chunks -------------------------------------------------------------- */
 
-size_t aes_whole_blocks(const struct mech_stream *s, size_t n, bool hold)
+size_t aes_unit(const struct mech_stream *s)
 {
-    size_t all = s->pending.n + n;
-    return (all > hold ? all - hold : 0) / AES_BLOCK * AES_BLOCK;
+    return s->gather ? GATHER : AES_BLOCK;
 }
 
-/* n bytes, a multiple of 16, that begin with what is pending and go on with in. out may be in, and
+size_t aes_whole_units(const struct mech_stream *s, size_t n, size_t unit, bool hold)
+{
+    size_t all = s->pending.n + n;
+    return (all > hold ? all - hold : 0) / unit * unit;
+}
+
+/* n bytes, whole units, that begin with what is pending and go on with in. out may be in, and
  * is then ahead of it: what it is to overwrite has to be read before. */
 static CK_RV feed_joined(const struct mech_call *call, struct mech_stream *s, const uint8_t *in,
                          size_t n, aes_feed *feed, uint8_t *out)
 {
-    uint8_t chunk[GATHER], ahead[AES_BLOCK];
+    uint8_t chunk[GATHER], ahead[GATHER];
     size_t k = s->pending.n;
     CK_RV rv = CKR_OK;
     memcpy(ahead, s->pending.p, k);
@@ -155,15 +160,15 @@ static CK_RV feed_joined(const struct mech_call *call, struct mech_stream *s, co
         rv = feed(call, s, chunk, out + at, some);
     }
     secret_wipe(chunk, sizeof(chunk));
-    secret_wipe(ahead, sizeof(ahead));
+    secret_wipe(ahead, k);
     return rv;
 }
 
-CK_RV aes_feed_blocks(const struct mech_call *call, struct mech_stream *s, struct bytes in,
-                      bool hold, aes_feed *feed, uint8_t *out, size_t *ret_n)
+CK_RV aes_feed_units(const struct mech_call *call, struct mech_stream *s, struct bytes in,
+                     size_t unit, bool hold, aes_feed *feed, uint8_t *out, size_t *ret_n)
 {
-    size_t whole = aes_whole_blocks(s, in.n, hold);
-    uint8_t rest[AES_BLOCK];
+    size_t whole = aes_whole_units(s, in.n, unit, hold);
+    uint8_t rest[GATHER];
     if (whole == 0) {
         *ret_n = 0;
         return buf_bytes_append(&s->pending, in);
@@ -174,7 +179,7 @@ CK_RV aes_feed_blocks(const struct mech_call *call, struct mech_stream *s, struc
                             : feed(call, s, in.p, out, whole);
     if (rv == CKR_OK)
         rv = buf_set(&s->pending, BYTES(rest, rest_n));
-    secret_wipe(rest, sizeof(rest));
+    secret_wipe(rest, rest_n);
     if (rv == CKR_OK)
         *ret_n = whole;
     return rv;

@@ -27,12 +27,15 @@ uint64_t aes_counter_left(const uint8_t *counter16, unsigned bits);
 /* n is a multiple of 16, out may be in. */
 typedef CK_RV aes_feed(const struct mech_call *call, struct mech_stream *s, const uint8_t *in,
                        uint8_t *out, size_t n);
-/* Feeds the whole blocks of s->pending and in, and keeps the rest; where hold is set, the last byte
- * and with it the last block waits, too. out may be in.p. */
-CK_RV aes_feed_blocks(const struct mech_call *call, struct mech_stream *s, struct bytes in,
-                      bool hold, aes_feed *feed, uint8_t *out, size_t *ret_n);
+/* Feeds the whole units of s->pending and in, and keeps the rest; where hold is set, the last byte
+ * and with it the last unit waits, too. unit: AES_BLOCK or aes_unit(s). out may be in.p. */
+CK_RV aes_feed_units(const struct mech_call *call, struct mech_stream *s, struct bytes in,
+                     size_t unit, bool hold, aes_feed *feed, uint8_t *out, size_t *ret_n);
 /* How many bytes that is, when n more come. */
-size_t aes_whole_blocks(const struct mech_stream *s, size_t n, bool hold);
+size_t aes_whole_units(const struct mech_stream *s, size_t n, size_t unit, bool hold);
+/* A block, or what one TPM command takes where s->gather is set: fifty updates of 100 bytes are
+ * then five commands, not fifty. */
+size_t aes_unit(const struct mech_stream *s);
 /* Keeps all of it. too_long: the answer when there would be more than most bytes of it. */
 CK_RV aes_collect(struct mech_stream *s, struct bytes in, size_t most, CK_RV too_long);
 bool aes_always_exact(const struct mech_stream *s);

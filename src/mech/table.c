@@ -60,6 +60,15 @@
         __VA_ARGS__                                                                                \
     }
 
+/* 3.2, 6.40.4, 6.40.5: what TLS makes of a master secret */
+static const CK_MECHANISM_TYPE of_master_secret[] = {CKM_TLS12_KEY_AND_MAC_DERIVE,
+                                                     CKM_TLS12_KEY_SAFE_DERIVE,
+                                                     CKM_TLS_KDF,
+                                                     CKM_TLS_MAC,
+                                                     CKM_TLS12_KDF,
+                                                     CKM_TLS12_MAC};
+#define MASTER_SECRET .allowed = {(const uint8_t *)of_master_secret, sizeof(of_master_secret)}
+
 /* clang-format off */
 static const struct mech table[] = {
     {.type = CKM_RSA_PKCS_KEY_PAIR_GEN, .key_type = CKK_RSA, .flags = CKF_HW | CKF_GENERATE_KEY_PAIR,
@@ -140,7 +149,9 @@ static const struct mech table[] = {
      .params = keywrap_params_rsa, .cipher = &keywrap_rsa},
     MAC(CKM_AES_CMAC, CKK_AES, CKF_HW, HASH_NONE, params_none, mac_cmac),
     MAC(CKM_AES_CMAC_GENERAL, CKK_AES, CKF_HW, HASH_NONE, mac_params_general, mac_cmac),
-    MAC(CKM_AES_GMAC, CKK_AES, CKF_HW, HASH_NONE, mac_params_gmac, mac_gmac),
+    /* one parameter for many messages would be one IV for all of them */
+    {.type = CKM_AES_GMAC, .key_type = CKK_AES, .flags = CKF_HW | CKF_SIGN | CKF_VERIFY,
+     .params = mac_params_gmac, .mac = &mac_gmac},
 
     {.type = CKM_GENERIC_SECRET_KEY_GEN, .key_type = CKK_GENERIC_SECRET, .flags = CKF_HW | CKF_GENERATE,
      .params = params_none},
@@ -167,24 +178,32 @@ static const struct mech table[] = {
     {.type = CKM_HKDF_KEY_GEN, .key_type = CKK_HKDF, .flags = CKF_GENERATE, .params = params_none},
     DERIVE(CKM_HKDF_DERIVE, MECH_HKDF_KEY, kdf_params_hkdf, kdf_hkdf),
     DERIVE(CKM_HKDF_DATA, MECH_HKDF_KEY, kdf_params_hkdf, kdf_hkdf, .gives_data = true),
-    DERIVE(CKM_SP800_108_COUNTER_KDF, MECH_ANY_SECRET, sp800_108_params_counter, sp800_108_derive),
-    DERIVE(CKM_SP800_108_FEEDBACK_KDF, MECH_ANY_SECRET, sp800_108_params_feedback, sp800_108_derive),
+    DERIVE(CKM_SP800_108_COUNTER_KDF, MECH_ANY_SECRET, sp800_108_params_counter, sp800_108_derive,
+           .like_base = true),
+    DERIVE(CKM_SP800_108_FEEDBACK_KDF, MECH_ANY_SECRET, sp800_108_params_feedback, sp800_108_derive,
+           .like_base = true),
     DERIVE(CKM_SP800_108_DOUBLE_PIPELINE_KDF, MECH_ANY_SECRET, sp800_108_params_pipeline,
-           sp800_108_derive),
+           sp800_108_derive, .like_base = true),
     {.type = CKM_PKCS5_PBKD2, .key_type = NO_KEY, .flags = CKF_GENERATE,
      .params = kdf_params_pbkdf2, .generate = kdf_pbkdf2},
+    DERIVE(CKM_AES_ECB_ENCRYPT_DATA, CKK_AES, aes_params_data, aes_derive, .mode = AES_ECB),
+    DERIVE(CKM_AES_CBC_ENCRYPT_DATA, CKK_AES, aes_params_iv_data, aes_derive, .mode = AES_CBC),
     DERIVE(CKM_CONCATENATE_BASE_AND_KEY, MECH_ANY_SECRET, combine_params_key, combine_base_key, .glues = true),
     DERIVE(CKM_CONCATENATE_BASE_AND_DATA, MECH_ANY_SECRET, combine_params_data, combine_base_data, .glues = true),
     DERIVE(CKM_CONCATENATE_DATA_AND_BASE, MECH_ANY_SECRET, combine_params_data, combine_data_base, .glues = true),
     DERIVE(CKM_XOR_BASE_AND_DATA, MECH_ANY_SECRET, combine_params_data, combine_xor, .glues = true),
     DERIVE(CKM_EXTRACT_KEY_FROM_KEY, MECH_ANY_SECRET, combine_params_offset, combine_extract, .glues = true),
-    DERIVE(CKM_TLS12_MASTER_KEY_DERIVE, CKK_GENERIC_SECRET, tls_params_master, tls_master),
-    DERIVE(CKM_TLS12_MASTER_KEY_DERIVE_DH, CKK_GENERIC_SECRET, tls_params_master_dh, tls_master_dh),
-    DERIVE(CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE, CKK_GENERIC_SECRET, tls_params_extended, tls_master),
+    DERIVE(CKM_TLS12_MASTER_KEY_DERIVE, CKK_GENERIC_SECRET, tls_params_master, tls_master, MASTER_SECRET),
+    DERIVE(CKM_TLS12_MASTER_KEY_DERIVE_DH, CKK_GENERIC_SECRET, tls_params_master_dh, tls_master_dh,
+           MASTER_SECRET),
+    DERIVE(CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE, CKK_GENERIC_SECRET, tls_params_extended, tls_master,
+           MASTER_SECRET),
     DERIVE(CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE_DH, CKK_GENERIC_SECRET, tls_params_extended_dh,
-           tls_master_dh),
-    DERIVE(CKM_TLS12_KEY_AND_MAC_DERIVE, CKK_GENERIC_SECRET, tls_params_key_and_mac, tls_key_and_mac),
-    DERIVE(CKM_TLS12_KEY_SAFE_DERIVE, CKK_GENERIC_SECRET, tls_params_key_safe, tls_key_and_mac),
+           tls_master_dh, MASTER_SECRET),
+    DERIVE(CKM_TLS12_KEY_AND_MAC_DERIVE, CKK_GENERIC_SECRET, tls_params_key_and_mac, tls_key_and_mac,
+           .as_base = true),
+    DERIVE(CKM_TLS12_KEY_SAFE_DERIVE, CKK_GENERIC_SECRET, tls_params_key_safe, tls_key_and_mac,
+           .as_base = true),
     /* 3.1, 6.40.8: as sensitive as its base key, too */
     DERIVE(CKM_TLS12_KDF, CKK_GENERIC_SECRET, tls_params_kdf, tls_kdf, .glues = true),
     DERIVE(CKM_TLS_KDF, CKK_GENERIC_SECRET, tls_params_kdf, tls_kdf, .glues = true),
@@ -232,6 +251,11 @@ static const struct {
     {MECH_ANY_SECRET, 8, 8 * MECH_SECRET_MAX}, /* bits (6.42, 6.43) */
 };
 
+static CK_KEY_TYPE sized_as(CK_KEY_TYPE type)
+{
+    return mech_hmac_hash(type) == HASH_NONE ? type : MECH_HMAC_KEY;
+}
+
 static void rsa_sizes(const struct mech *m, CK_ULONG *low, CK_ULONG *high)
 {
     bool makes = m->flags & CKF_GENERATE_KEY_PAIR;
@@ -254,7 +278,7 @@ void mech_info(const struct mech *m, const struct tpm_caps *caps, CK_MECHANISM_I
     if (m->key_type == CKK_RSA)
         rsa_sizes(m, &low, &high);
     for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++)
-        if (sizes[i].key_type == m->key_type) {
+        if (sizes[i].key_type == sized_as(m->key_type)) {
             low = sizes[i].low;
             high = sizes[i].high;
         }

@@ -141,6 +141,9 @@ static CK_RV initialize(const char *parameters)
     return CKR_OK;
 }
 
+/* No string lies there (mmap_min_addr): somebody put a number into pReserved. */
+enum { LOWEST_ADDRESS = 4096 };
+
 static CK_RV C_Initialize_(void *init_args)
 {
     const CK_C_INITIALIZE_ARGS *args = init_args;
@@ -149,6 +152,8 @@ static CK_RV C_Initialize_(void *init_args)
         TRY(check_arguments(args));
     /* the module's parameters: NSS's library parameters and p11-kit's x-init-reserved come here */
     const char *parameters = args ? args->pReserved : NULL;
+    if (parameters && (uintptr_t)parameters < LOWEST_ADDRESS)
+        return CKR_ARGUMENTS_BAD;
     pthread_mutex_lock(&state);
     CK_RV rv = initialize(parameters);
     pthread_mutex_unlock(&state);

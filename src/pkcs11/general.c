@@ -28,9 +28,8 @@ ENTRY(C_GetTokenInfo, (CK_SLOT_ID slot, CK_TOKEN_INFO *info), (slot, info))
 
 /* 2.40, 5.5: without CKF_DONT_BLOCK until there is an event, or C_Finalize in another thread. Other
  * processes make tokens, too, and tell nobody: their doing is looked for twice a second. */
-static CK_RV wait_for_event(CK_FLAGS flags, CK_SLOT_ID *slot)
+static CK_RV wait_for_event(struct library *lib, CK_FLAGS flags, CK_SLOT_ID *slot)
 {
-    LIBRARY(lib);
     CK_RV rv = slot_event(lib, slot);
     while (rv == CKR_NO_EVENT && !(flags & CKF_DONT_BLOCK)) {
         if (entry_pause(EVENT_PAUSE_MS))
@@ -42,7 +41,8 @@ static CK_RV wait_for_event(CK_FLAGS flags, CK_SLOT_ID *slot)
 
 static CK_RV C_WaitForSlotEvent_(CK_FLAGS flags, CK_SLOT_ID *slot, void *reserved)
 {
-    return slot && !reserved ? wait_for_event(flags, slot) : CKR_ARGUMENTS_BAD;
+    LIBRARY(lib);
+    return slot && !reserved ? wait_for_event(lib, flags, slot) : CKR_ARGUMENTS_BAD;
 }
 ENTRY(C_WaitForSlotEvent, (CK_FLAGS flags, CK_SLOT_ID *slot, void *reserved),
       (flags, slot, reserved))

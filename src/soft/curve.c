@@ -77,7 +77,13 @@ enum curve curve_from_params(struct bytes der)
     return search(CURVE_P224, CURVE_COUNT, der);
 }
 
+/* OpenSC 0.23 says "curve25519" in a PrintableString whose length is one too much. */
+static const uint8_t opensc_curve25519[] = {0x13, 0x0B, 'c', 'u', 'r', 'v',
+                                            'e',  '2',  '5', '5', '1', '9'};
+
 enum curve curve_from_params_25519(struct bytes der)
 {
+    if (bytes_equal(der, BYTES_OF(opensc_curve25519)))
+        return CURVE_X25519;
     return search(CURVE_COUNT, CURVE_END, der);
 }

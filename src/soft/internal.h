@@ -130,6 +130,12 @@ extern const struct digest_functions sha_functions[HASH_COUNT];
 CK_RV sha_save(enum hash h, void *state, struct buf *ret);
 CK_RV sha_load(enum hash h, struct bytes saved, void *state);
 
+/* ---- ghash.c ---- */
+
+/* soft_ghash in two ways; false: the processor has no such instruction. */
+void ghash_by_integers(const uint8_t *h16, uint8_t *y16, const uint8_t *blocks, size_t n);
+bool ghash_by_clmul(const uint8_t *h16, uint8_t *y16, const uint8_t *blocks, size_t n);
+
 /* ---- curve.c ---- */
 
 static inline bool curve_is_25519(enum curve c)
@@ -193,6 +199,10 @@ struct soft_private {
 /* From n, e, d and, unless they are zero, the others, which are made then. */
 CK_RV private_from_numbers(BIGNUM *const number[RSA_NUMBERS], BN_CTX *ctx,
                            struct soft_private **ret);
+/* Of parts that are known to belong together. */
+CK_RV private_of_numbers(const struct bytes number[RSA_NUMBERS], struct soft_private **ret);
+CK_RV private_of_value(enum curve c, struct bytes value, struct bytes point,
+                       struct soft_private **ret);
 /* A random number below limit. */
 CK_RV random_below(const BIGNUM *limit, BIGNUM *ret, BN_CTX *ctx);
 

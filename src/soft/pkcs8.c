@@ -12,10 +12,19 @@ static bool take_version(struct bytes *in, uint8_t max, uint8_t *ret)
     return *ret <= max;
 }
 
+/* What a BIT STRING with the public key holds. */
+static CK_RV public_bits(const struct soft_private *k, struct buf *ret)
+{
+    TRY(buf_u8(ret, 0)); /* no unused bits */
+    return key_append(k->public_, ret);
+}
+
 /* ---- reading ---- */
 
+/* stored: the parts are known to belong together. */
+
 /* RFC 8017, A.1.2; version 1 would have more than two primes. */
-static CK_RV read_rsa(struct bytes in, struct soft_private **ret)
+static CK_RV read_rsa(struct bytes in, bool stored, struct soft_private **ret)
 {
     struct der sequence;
     struct bytes number[RSA_NUMBERS];
@@ -26,16 +35,32 @@ static CK_RV read_rsa(struct bytes in, struct soft_private **ret)
     for (int i = 0; i < RSA_NUMBERS; i++)
         if (!der_take_unsigned(&sequence.content, &number[i]))
             return CKR_ATTRIBUTE_VALUE_INVALID;
-    return sequence.content.n ? CKR_ATTRIBUTE_VALUE_INVALID : soft_private_from_rsa(number, ret);
+    if (sequence.content.n)
+        return CKR_ATTRIBUTE_VALUE_INVALID;
+    return (stored ? private_of_numbers : soft_private_from_rsa)(number, ret);
 }
 
 /* Does what a BIT STRING holds equal the public key? */
 static CK_RV compare_public(const struct soft_private *k, struct bytes bits)
 {
     CLEANUP(buf_free) struct buf expected = {0};
-    TRY(buf_u8(&expected, 0)); /* no unused bits */
-    TRY(key_append(k->public_, &expected));
+    TRY(public_bits(k, &expected));
     return bytes_equal(bits, buf_bytes(&expected)) ? CKR_OK : CKR_ATTRIBUTE_VALUE_INVALID;
+}
+
+/* bits: the BIT STRING with the public key, empty where there is none. */
+static CK_RV read_value(enum curve c, struct bytes value, struct bytes bits, bool stored,
+                        struct soft_private **ret)
+{
+    if (stored && bits.n)
+        return private_of_value(c, value, BYTES(bits.p + 1, bits.n - 1), ret);
+    CLEANUP(soft_private_free) struct soft_private *k = NULL;
+    TRY(soft_private_from_value(c, value, &k));
+    if (bits.n)
+        TRY(compare_public(k, bits));
+    *ret = k;
+    k = NULL;
+    return CKR_OK;
 }
 
 /* RFC 5915, 3: [0] parameters and [1] publicKey, which may both be missing. */
@@ -56,7 +81,7 @@ static bool take_ec_tail(struct bytes *in, enum curve c, struct bytes *ret_bits)
     return in->n == 0;
 }
 
-static CK_RV read_ec(enum curve c, struct bytes in, struct soft_private **ret)
+static CK_RV read_ec(enum curve c, struct bytes in, bool stored, struct soft_private **ret)
 {
     struct der sequence, value;
     struct bytes bits;
@@ -68,20 +93,15 @@ static CK_RV read_ec(enum curve c, struct bytes in, struct soft_private **ret)
         !der_take(&in, DER_OCTET_STRING, &value) || value.content.n != curve_field_size(c) ||
         !take_ec_tail(&in, c, &bits))
         return CKR_ATTRIBUTE_VALUE_INVALID;
-    CLEANUP(soft_private_free) struct soft_private *k = NULL;
-    TRY(soft_private_from_value(c, value.content, &k));
-    if (bits.n)
-        TRY(compare_public(k, bits));
-    *ret = k;
-    k = NULL;
-    return CKR_OK;
+    return read_value(c, value.content, bits, stored, ret);
 }
 
 /* RFC 8410, 7: CurvePrivateKey is one more OCTET STRING. */
-static CK_RV read_25519(enum curve c, struct bytes in, struct soft_private **ret)
+static CK_RV read_25519(enum curve c, struct bytes in, struct bytes bits, bool stored,
+                        struct soft_private **ret)
 {
     struct bytes value;
-    return soft_octet_string_parse(in, &value) ? soft_private_from_value(c, value, ret)
+    return soft_octet_string_parse(in, &value) ? read_value(c, value, bits, stored, ret)
                                                : CKR_ATTRIBUTE_VALUE_INVALID;
 }
 
@@ -100,7 +120,7 @@ static bool take_tail(struct bytes in, uint8_t version, struct bytes *ret_bits)
     return in.n == 0;
 }
 
-CK_RV soft_private_from_pkcs8(struct bytes der, struct soft_private **ret)
+static CK_RV read_private(struct bytes der, bool stored, struct soft_private **ret)
 {
     struct der info, key;
     struct bytes in, bits;
@@ -112,16 +132,25 @@ CK_RV soft_private_from_pkcs8(struct bytes der, struct soft_private **ret)
     if (!take_version(&in, 1, &version) || !algorithm_take(&in, &c) ||
         !der_take(&in, DER_OCTET_STRING, &key) || !take_tail(in, version, &bits))
         return CKR_ATTRIBUTE_VALUE_INVALID;
+    if (curve_is_25519(c))
+        return read_25519(c, key.content, bits, stored, ret);
     CLEANUP(soft_private_free) struct soft_private *k = NULL;
-    if (c == CURVE_NONE)
-        TRY(read_rsa(key.content, &k));
-    else
-        TRY(curve_is_25519(c) ? read_25519(c, key.content, &k) : read_ec(c, key.content, &k));
-    if (bits.n)
+    TRY(c == CURVE_NONE ? read_rsa(key.content, stored, &k) : read_ec(c, key.content, stored, &k));
+    if (bits.n && !stored)
         TRY(compare_public(k, bits));
     *ret = k;
     k = NULL;
     return CKR_OK;
+}
+
+CK_RV soft_private_from_pkcs8(struct bytes der, struct soft_private **ret)
+{
+    return read_private(der, false, ret);
+}
+
+CK_RV soft_private_from_stored(struct bytes der, struct soft_private **ret)
+{
+    return read_private(der, true, ret);
 }
 
 /* ---- writing ---- */
@@ -142,8 +171,7 @@ static CK_RV append_ec(const struct soft_private *k, struct buf *out)
     CLEANUP(buf_free) struct buf wrapped = {0};
     TRY(der_append_unsigned(&content, BYTES("\1", 1)));
     TRY(der_append(&content, DER_OCTET_STRING, secret_bytes(&k->secret)));
-    TRY(buf_u8(&bits, 0)); /* no unused bits */
-    TRY(key_append(k->public_, &bits));
+    TRY(public_bits(k, &bits));
     TRY(der_append(&wrapped, DER_BIT_STRING, buf_bytes(&bits)));
     TRY(der_append(&content, DER_CONTEXT_1, buf_bytes(&wrapped)));
     return der_append(out, DER_SEQUENCE, buf_bytes(&content));
@@ -157,16 +185,29 @@ static CK_RV append_private(const struct soft_private *k, struct buf *out)
                                     : append_ec(k, out);
 }
 
-CK_RV soft_private_to_pkcs8(const struct soft_private *k, struct secret *ret)
+/* version 1: with the public key of 25519's kinds, which are without it in their private part */
+static CK_RV write_private(const struct soft_private *k, uint8_t version, struct secret *ret)
 {
     KEEP_ERROR_QUEUE;
-    CLEANUP(buf_free) struct buf key = {0};
-    CLEANUP(buf_free) struct buf content = {0};
-    CLEANUP(buf_free) struct buf info = {0};
-    TRY(der_append_unsigned(&content, NO_BYTES)); /* version 0 */
+    CLEANUP(buf_free) struct buf key = {0}, content = {0}, bits = {0}, info = {0};
+    TRY(der_append_unsigned(&content, BYTES(&version, version)));
     TRY(algorithm_append(k->curve, &content));
     TRY(append_private(k, &key));
     TRY(der_append(&content, DER_OCTET_STRING, buf_bytes(&key)));
+    if (version) {
+        TRY(public_bits(k, &bits));
+        TRY(der_append(&content, DER_CONTEXT_1_BITS, buf_bytes(&bits)));
+    }
     TRY(der_append(&info, DER_SEQUENCE, buf_bytes(&content)));
     return secret_copy(ret, buf_bytes(&info));
+}
+
+CK_RV soft_private_to_pkcs8(const struct soft_private *k, struct secret *ret)
+{
+    return write_private(k, 0, ret);
+}
+
+CK_RV soft_private_to_stored(const struct soft_private *k, struct secret *ret)
+{
+    return write_private(k, curve_is_25519(k->curve) ? 1 : 0, ret);
 }

@@ -47,25 +47,42 @@ static CK_RV public_point(enum curve c, struct bytes value, uint8_t *ret)
 }
 
 /* Takes over value, which is as long as a coordinate. */
-static CK_RV from_secret(enum curve c, struct secret *value, struct soft_private **ret)
+static CK_RV of_parts(enum curve c, struct secret *value, struct bytes point,
+                      struct soft_private **ret)
 {
-    enum { POINT_MAX = 133 };
-    uint8_t point[POINT_MAX];
     CLEANUP(soft_private_free) struct soft_private *k = calloc(1, sizeof(*k));
     if (!k)
         return CKR_HOST_MEMORY;
     k->curve = c;
-    if (c == CURVE_X25519)
-        x25519_public(value->p, point);
-    else
-        TRY(c == CURVE_ED25519 ? ed25519_public(value->p, point)
-                               : public_point(c, secret_bytes(value), point));
-    TRY(soft_key_ec(c, BYTES(point, curve_point_size(c)), &k->public_));
+    TRY(soft_key_ec(c, point, &k->public_));
     k->secret = *value;
     *value = (struct secret){0};
     *ret = k;
     k = NULL;
     return CKR_OK;
+}
+
+CK_RV private_of_value(enum curve c, struct bytes value, struct bytes point,
+                       struct soft_private **ret)
+{
+    CLEANUP(secret_free) struct secret copy = {0};
+    if (value.n != curve_field_size(c))
+        return CKR_ATTRIBUTE_VALUE_INVALID;
+    TRY(secret_copy(&copy, value));
+    return of_parts(c, &copy, point, ret);
+}
+
+/* Takes over value, too. */
+static CK_RV from_secret(enum curve c, struct secret *value, struct soft_private **ret)
+{
+    enum { POINT_MAX = 133 };
+    uint8_t point[POINT_MAX];
+    if (c == CURVE_X25519)
+        x25519_public(value->p, point);
+    else
+        TRY(c == CURVE_ED25519 ? ed25519_public(value->p, point)
+                               : public_point(c, secret_bytes(value), point));
+    return of_parts(c, value, BYTES(point, curve_point_size(c)), ret);
 }
 
 CK_RV soft_private_from_value(enum curve c, struct bytes value, struct soft_private **ret)

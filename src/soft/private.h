@@ -44,6 +44,16 @@ struct bytes soft_private_value(const struct soft_private *k);
 /* DER PrivateKeyInfo, as the openssl command writes it. */
 CK_RV soft_private_to_pkcs8(const struct soft_private *k, struct secret *ret);
 
+/* ---- for the store and for memory, where nobody else can write ---- */
+
+/* PrivateKeyInfo; for Ed25519 and X25519 OneAsymmetricKey (RFC 5958) with the public key, which
+ * the other kinds have in their private part. */
+CK_RV soft_private_to_stored(const struct soft_private *k, struct secret *ret);
+/* From that, or from what soft_private_to_pkcs8 wrote, as soft_private_from_pkcs8, but who calls
+ * knows that it is what was written: the parts are not made to prove again that they fit together,
+ * which takes as long as a signature. CKR_ATTRIBUTE_VALUE_INVALID: it cannot be read. */
+CK_RV soft_private_from_stored(struct bytes der, struct soft_private **ret);
+
 /* ---- use ---- */
 
 /* in^d mod n, as soft_rsa_public is in^e. Blinded, and verified with e before it goes out:

@@ -183,8 +183,8 @@ CK_RV session_get_attributes(struct session *s, CK_OBJECT_HANDLE handle, CK_ATTR
 static CK_RV copy_private(const struct object *old, struct object *o)
 {
     CLEANUP(secret_free) struct secret encoded = {0};
-    TRY(soft_private_to_pkcs8(old->private_key, &encoded));
-    return soft_private_from_pkcs8(secret_bytes(&encoded), &o->private_key);
+    TRY(soft_private_to_stored(old->private_key, &encoded));
+    return soft_private_from_stored(secret_bytes(&encoded), &o->private_key);
 }
 
 static CK_RV same_key(const struct object *old, struct object *o)

@@ -10,12 +10,18 @@ struct derivation {
     const struct mech *mech;
     struct mech_params params;
     struct object *base, *other;
+    CK_ATTRIBUTE_TYPE imposed;    /* base's template for what is made of it */
     const struct object *history; /* base, where the new key's past is that one's */
     struct held_key base_held, other_held;
     struct object *made[DERIVED_MAX];
     size_t length[DERIVED_MAX]; /* bytes of each; 0, for the only one: the mechanism decides */
     size_t n;
 };
+
+static struct derivation begin(const CK_MECHANISM *mechanism, CK_ATTRIBUTE_TYPE imposed)
+{
+    return (struct derivation){.mech = mech_find(mechanism->mechanism), .imposed = imposed};
+}
 
 static void derivation_free(struct derivation *d)
 {
@@ -110,14 +116,41 @@ static CK_RV new_data(const CK_ATTRIBUTE *template, CK_ULONG n, struct object *o
     return rv;
 }
 
-static CK_RV new_key(const struct object *base, const CK_ATTRIBUTE *template, CK_ULONG n,
+static bool said(const CK_ATTRIBUTE *template, CK_ULONG n, CK_ATTRIBUTE_TYPE type)
+{
+    for (CK_ULONG i = 0; i < n; i++)
+        if (template[i].type == type)
+            return true;
+    return false;
+}
+
+/* 3.2, 6.42.7: what the template does not say is as with the base key. 6.40.6: nothing else may be
+ * said, either. */
+static CK_RV take_from_base(const struct derivation *d, const struct attrs_joined *given,
+                            struct attrs *a)
+{
+    static const CK_ATTRIBUTE_TYPE types[] = {CKA_SENSITIVE, CKA_EXTRACTABLE};
+    for (size_t i = 0; i < 2 && (d->mech->like_base || d->mech->as_base); i++) {
+        bool value = attrs_true(&d->base->attrs, types[i]);
+        if (!said(given->v, given->n, types[i]))
+            TRY(attrs_set_bool(a, types[i], value));
+        else if (d->mech->as_base && attrs_true(a, types[i]) != value)
+            return CKR_TEMPLATE_INCONSISTENT;
+    }
+    if (d->mech->allowed.n && !attrs_find(a, CKA_ALLOWED_MECHANISMS))
+        return attrs_set(a, CKA_ALLOWED_MECHANISMS, d->mech->allowed);
+    return CKR_OK;
+}
+
+static CK_RV new_key(const struct derivation *d, const CK_ATTRIBUTE *template, CK_ULONG n,
                      struct object *o, size_t *ret_n)
 {
     CK_ULONG type = CKK_GENERIC_SECRET;
     CLEANUP(attrs_joined_free) struct attrs_joined joined = {0};
-    TRY(attrs_with_template(attrs_bytes(&base->attrs, CKA_DERIVE_TEMPLATE), template, n, &joined));
+    TRY(attrs_with_template(attrs_bytes(&d->base->attrs, d->imposed), template, n, &joined));
     TRY(attrs_template_ulong(joined.v, joined.n, CKA_KEY_TYPE, &type));
     TRY(attrs_new(ATTR_DERIVE, CKO_SECRET_KEY, type, joined.v, joined.n, false, &o->attrs));
+    TRY(take_from_base(d, &joined, &o->attrs));
     return wanted_length(&o->attrs, ret_n);
 }
 
@@ -134,18 +167,9 @@ static CK_RV add_object(struct session *s, struct derivation *d, const CK_ATTRIB
         return CKR_TEMPLATE_INCONSISTENT;
     TRY(object_new(o));
     d->n++;
-    TRY(cls == CKO_DATA ? new_data(template, n, *o, length)
-                        : new_key(d->base, template, n, *o, length));
+    TRY(cls == CKO_DATA ? new_data(template, n, *o, length) : new_key(d, template, n, *o, length));
     TRY(object_finish(*o));
     return access_write(s, attrs_true(&(*o)->attrs, CKA_TOKEN), (*o)->private_);
-}
-
-static bool said(const CK_ATTRIBUTE *template, CK_ULONG n, CK_ATTRIBUTE_TYPE type)
-{
-    for (CK_ULONG i = 0; i < n; i++)
-        if (template[i].type == type)
-            return true;
-    return false;
 }
 
 /* 2.40, 2.35 and its like: what is glued of a sensitive key is sensitive, of one that may not leave
@@ -168,6 +192,15 @@ static CK_RV inherit(const struct object *from, const CK_ATTRIBUTE *template, CK
     return CKR_OK;
 }
 
+/* 3.2, 6.43.3: both keys have been kept; 6.42.7: one of them. 6.62.3: a salt's past is not the new
+ * key's. */
+static CK_RV history_of_other(const struct derivation *d, struct object *o)
+{
+    if (d->mech->glues)
+        return key_history_both(o, d->other);
+    return d->mech->like_base ? key_history_either(o, d->other) : CKR_OK;
+}
+
 static CK_RV settle(struct session *s, struct derivation *d, struct object *o, struct bytes value)
 {
     if (attrs_ulong(&o->attrs, CKA_CLASS, 0) == CKO_DATA)
@@ -176,7 +209,7 @@ static CK_RV settle(struct session *s, struct derivation *d, struct object *o, s
     TRY(attrs_set_ulong(&o->attrs, CKA_VALUE_LEN, (CK_ULONG)value.n));
     TRY(key_history(o, ORIGIN_DERIVED, 0, d->history));
     if (d->other)
-        TRY(key_history_also(o, d->other));
+        TRY(history_of_other(d, o));
     return key_place(s, o, ORIGIN_DERIVED, &(struct material){.value = value}, 0);
 }
 
@@ -213,6 +246,16 @@ static CK_RV cut(struct session *s, struct derivation *d, struct bytes block)
     return CKR_OK;
 }
 
+/* 3.2, 6.42.6: the handle tells whose template is at fault. */
+static CK_RV add_extra(struct session *s, struct derivation *d, const struct mech_extra_key *k)
+{
+    static const CK_OBJECT_HANDLE none = CK_INVALID_HANDLE;
+    CK_RV rv = add_object(s, d, k->template, k->n);
+    if (rv != CKR_OK)
+        memcpy(k->ret, &none, sizeof(none));
+    return rv;
+}
+
 static CK_RV derive_ordinary(struct session *s, struct derivation *d, const CK_ATTRIBUTE *template,
                              CK_ULONG n, CK_OBJECT_HANDLE *ret)
 {
@@ -224,7 +267,7 @@ static CK_RV derive_ordinary(struct session *s, struct derivation *d, const CK_A
         TRY(inherit(d->other, template, n, &d->made[0]->attrs));
     }
     for (size_t i = 0; i < p->n_extra; i++)
-        TRY(add_object(s, d, p->extra[i].template, p->extra[i].n));
+        TRY(add_extra(s, d, &p->extra[i]));
     TRY(run(s, d, &block));
     TRY(cut(s, d, secret_bytes(&block)));
     TRY(objects_publish(s, d->made, d->n));
@@ -248,21 +291,24 @@ static CK_RV add_mac_key(struct session *s, struct derivation *d)
                                {CKA_VERIFY, &yes, 1},
                                {CKA_DERIVE, &yes, 1},
                                {CKA_VALUE_LEN, &length, sizeof(length)}};
-    TRY(add_object(s, d, template, sizeof(template) / sizeof(*template)));
-    return inherit(d->base, NULL, 0, &d->made[d->n - 1]->attrs);
+    return add_object(s, d, template, sizeof(template) / sizeof(*template));
 }
 
 static CK_RV add_write_key(struct session *s, struct derivation *d, const CK_ATTRIBUTE *template,
                            CK_ULONG n)
 {
     CK_ULONG length = (CK_ULONG)d->params.derivation.key_bits / 8;
-    CK_ATTRIBUTE *with = calloc(n + 1, sizeof(*with));
+    CK_BBOOL yes = CK_TRUE;
+    CK_ATTRIBUTE *with = calloc(n + 2, sizeof(*with));
     if (!with)
         return CKR_HOST_MEMORY;
     if (n)
         memcpy(with, template, n * sizeof(*with));
-    with[n] = (CK_ATTRIBUTE){CKA_VALUE_LEN, &length, sizeof(length)};
-    CK_RV rv = add_object(s, d, with, n + 1);
+    CK_ULONG n_with = n;
+    with[n_with++] = (CK_ATTRIBUTE){CKA_VALUE_LEN, &length, sizeof(length)};
+    if (!said(template, n, CKA_DERIVE)) /* 3.2, 6.40.6: the default here */
+        with[n_with++] = (CK_ATTRIBUTE){CKA_DERIVE, &yes, 1};
+    CK_RV rv = add_object(s, d, with, n_with);
     free(with);
     return rv;
 }
@@ -313,7 +359,7 @@ static CK_RV derive_material(struct session *s, struct derivation *d, const CK_A
 CK_RV session_derive(struct session *s, const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE base,
                      const CK_ATTRIBUTE *template, CK_ULONG n, CK_OBJECT_HANDLE *ret)
 {
-    CLEANUP(derivation_free) struct derivation d = {.mech = mech_find(mechanism->mechanism)};
+    CLEANUP(derivation_free) struct derivation d = begin(mechanism, CKA_DERIVE_TEMPLATE);
     if (!d.mech || !d.mech->derive)
         return CKR_MECHANISM_INVALID;
     TOKEN_READ(s->token);
@@ -361,7 +407,7 @@ CK_RV session_encapsulate(struct session *s, const CK_MECHANISM *mechanism,
                           CK_OBJECT_HANDLE public_key, const CK_ATTRIBUTE *template, CK_ULONG n,
                           CK_BYTE *out, CK_ULONG *out_n, CK_OBJECT_HANDLE *ret)
 {
-    CLEANUP(derivation_free) struct derivation d = {.mech = mech_find(mechanism->mechanism)};
+    CLEANUP(derivation_free) struct derivation d = begin(mechanism, CKA_ENCAPSULATE_TEMPLATE);
     CLEANUP(buf_free) struct buf ciphertext = {0};
     if (!d.mech || !d.mech->encapsulate)
         return CKR_MECHANISM_INVALID;
@@ -382,24 +428,38 @@ CK_RV session_encapsulate(struct session *s, const CK_MECHANISM *mechanism,
     return CKR_OK;
 }
 
+/* The codes of 3.2, 5.18.9 are those of unwrapping. */
+static CK_RV decapsulation_rv(CK_RV rv)
+{
+    switch (rv) {
+    case CKR_KEY_HANDLE_INVALID:
+        return CKR_UNWRAPPING_KEY_HANDLE_INVALID;
+    case CKR_KEY_TYPE_INCONSISTENT:
+        return CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT;
+    case CKR_MECHANISM_PARAM_INVALID: /* the point in the ciphertext, not in a parameter */
+        return CKR_WRAPPED_KEY_INVALID;
+    default:
+        return rv;
+    }
+}
+
 CK_RV session_decapsulate(struct session *s, const CK_MECHANISM *mechanism,
                           CK_OBJECT_HANDLE private_key, const CK_ATTRIBUTE *template, CK_ULONG n,
                           struct bytes ciphertext, CK_OBJECT_HANDLE *ret)
 {
-    CLEANUP(derivation_free) struct derivation d = {.mech = mech_find(mechanism->mechanism)};
+    CLEANUP(derivation_free) struct derivation d = begin(mechanism, CKA_DECAPSULATE_TEMPLATE);
     CLEANUP(secret_free) struct secret value = {0};
     if (!d.mech || !d.mech->encapsulate)
         return CKR_MECHANISM_INVALID;
     TOKEN_READ(s->token);
-    TRY(base_key(s, private_key, d.mech, CKA_DECAPSULATE, CKO_PRIVATE_KEY, &d.base));
+    TRY(decapsulation_rv(
+        base_key(s, private_key, d.mech, CKA_DECAPSULATE, CKO_PRIVATE_KEY, &d.base)));
     TRY(encapsulation_params(&d, mechanism));
     if (ciphertext.n != ciphertext_size(d.base))
-        return CKR_ENCRYPTED_DATA_LEN_RANGE;
+        return CKR_WRAPPED_KEY_LEN_RANGE;
     TRY(buf_set(&d.params.peer, ciphertext));
     TRY(add_object(s, &d, template, n));
-    CK_RV rv = run(s, &d, &value);
-    /* 3.2: the point in the ciphertext, not in a parameter */
-    TRY(rv == CKR_MECHANISM_PARAM_INVALID ? CKR_ENCRYPTED_DATA_INVALID : rv);
+    TRY(decapsulation_rv(run(s, &d, &value)));
     TRY(settle(s, &d, d.made[0], secret_bytes(&value)));
     TRY(objects_publish(s, d.made, 1));
     *ret = d.made[0]->handle;

@@ -19,9 +19,10 @@ static CK_RV look(struct library *lib, struct slot_mark **ret, size_t *ret_n)
     CK_RV rv = slots && marks ? store_slots(lib->store, slots, &n) : CKR_HOST_MEMORY;
     for (size_t i = 0; rv == CKR_OK && i < n; i++) {
         CLEANUP(store_token_free) struct store_token row = {0};
+        /* gone meanwhile: the next look sees it; damaged: it is there */
         rv = store_token_get(lib->store, slots[i], &row);
         marks[i] = (struct slot_mark){slots[i], row.generation};
-        if (rv == CKR_SLOT_ID_INVALID) /* gone meanwhile: the next look sees it */
+        if (rv == CKR_SLOT_ID_INVALID || rv == CKR_DEVICE_ERROR)
             rv = CKR_OK;
     }
     free(slots);
@@ -60,9 +61,12 @@ CK_RV slot_events_begin(struct library *lib)
 {
     struct slot_mark *marks = NULL;
     size_t n = 0;
-    CK_RV rv = look(lib, &marks, &n);
-    if (rv != CKR_OK)
-        return rv;
+    pthread_mutex_lock(&lib->registry);
+    bool begun = lib->marked;
+    pthread_mutex_unlock(&lib->registry);
+    if (begun)
+        return CKR_OK;
+    TRY(look(lib, &marks, &n));
     pthread_mutex_lock(&lib->registry);
     struct slot_mark *old = lib->marked ? marks : lib->marks;
     if (!lib->marked) {

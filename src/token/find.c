@@ -123,10 +123,10 @@ static CK_RV found(struct session *s, CK_OBJECT_HANDLE handle)
 }
 
 /* An object that was tampered with, or that went meanwhile, is not found; the log said why. */
-static CK_RV check_row(struct session *s, int64_t row, const struct search *q,
+static CK_RV check_row(struct session *s, const struct store_found *row, const struct search *q,
                        const CK_ATTRIBUTE *template, CK_ULONG n)
 {
-    CK_OBJECT_HANDLE handle = (CK_OBJECT_HANDLE)row * 2;
+    CK_OBJECT_HANDLE handle = object_handle(s->token, row->id, row->private_);
     if (q->exact)
         return found(s, handle);
     CLEANUP(object_unref) struct object *o = NULL;
@@ -140,13 +140,13 @@ static CK_RV find_stored(struct session *s, const struct search *q, const CK_ATT
                          CK_ULONG n)
 {
     struct token *t = s->token;
-    int64_t *rows = NULL;
+    struct store_found *rows = NULL;
     size_t n_rows = 0;
     TRY(store_objects_find(t->lib->store, t->row.id, access_read(s, true) == CKR_OK, q->match, q->n,
                            &rows, &n_rows));
     CK_RV rv = CKR_OK;
     for (size_t i = 0; rv == CKR_OK && i < n_rows; i++)
-        rv = check_row(s, rows[i], q, template, n);
+        rv = check_row(s, &rows[i], q, template, n);
     free(rows);
     return rv;
 }

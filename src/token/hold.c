@@ -161,7 +161,7 @@ static CK_RV hold_sealed(struct token *t, const struct object *o, struct held_ke
 {
     TRY(open_value(t, o, &k->value));
     if (is_private_key(o)) {
-        TRY(soft_private_from_pkcs8(secret_bytes(&k->value), &k->private_));
+        TRY(soft_private_from_stored(secret_bytes(&k->value), &k->private_));
         k->key.private_ = k->private_;
     } else {
         k->key.value = secret_bytes(&k->value);
@@ -197,11 +197,21 @@ void key_release(struct held_key *k)
 
 /* ---- what may be told ---------------------------------------------------------------------- */
 
+/* A private key's in the form for others, which is not always the stored one. */
+static CK_RV sealed_bytes(struct token *t, const struct object *o, struct secret *ret)
+{
+    CLEANUP(key_release) struct held_key k = {0};
+    if (!is_private_key(o))
+        return open_value(t, o, ret);
+    TRY(hold_sealed(t, o, &k));
+    return soft_private_to_pkcs8(k.private_, ret);
+}
+
 CK_RV key_bytes(struct token *t, const struct object *o, struct secret *ret)
 {
     switch (object_protection(o)) {
     case PROTECTION_SEALED:
-        return open_value(t, o, ret);
+        return sealed_bytes(t, o, ret);
     case PROTECTION_SESSION:
         return o->private_key ? soft_private_to_pkcs8(o->private_key, ret)
                               : secret_copy(ret, secret_bytes(&o->value));

@@ -22,7 +22,7 @@ enum { PIN_MIN = 4, PIN_MAX = 255 };
 /* Immutable once published, shared by reference; a change makes a new one. */
 struct object {
     _Atomic unsigned refs;
-    CK_OBJECT_HANDLE handle;   /* 2 * row for token objects, odd for session objects */
+    CK_OBJECT_HANDLE handle;   /* object_handle for token objects, odd for session objects */
     int64_t row;               /* 0: a session object */
     CK_SESSION_HANDLE session; /* the session that a session object goes with */
     uint8_t uid[16];
@@ -194,6 +194,9 @@ CK_RV access_write(const struct session *s, bool token_object, bool private_);
 
 /* ---- objects in the store and in the session (token.state held for reading) ----------------- */
 
+/* A stored object's handle. A private one's is that of this login alone: 2.40, 5.6 C_Logout, "even
+ * if a user is later logged back into the token, those handles remain invalid". */
+CK_OBJECT_HANDLE object_handle(const struct token *t, int64_t row, bool private_);
 /* By handle, readable in this session. CKR_OBJECT_HANDLE_INVALID. Unref when done. */
 CK_RV object_get(struct session *s, CK_OBJECT_HANDLE handle, struct object **ret);
 /* Publishes new objects: all or none. Fills in handles; takes a reference of its own where it keeps
@@ -301,8 +304,9 @@ CK_RV key_from_outside(struct session *s, struct object *o, enum origin origin,
  * base: what it was derived from, or NULL. mechanism: of a generated key. */
 CK_RV key_history(struct object *o, enum origin origin, CK_MECHANISM_TYPE mechanism,
                   const struct object *base);
-/* The same for a second key that went into it. */
-CK_RV key_history_also(struct object *o, const struct object *other);
+/* After it, for a second key that went in: both have to have been kept, or one is enough. */
+CK_RV key_history_both(struct object *o, const struct object *other);
+CK_RV key_history_either(struct object *o, const struct object *other);
 /* Checks and completes a new secret key's value against CKA_KEY_TYPE and CKA_VALUE_LEN.
  * CKR_ATTRIBUTE_VALUE_INVALID, CKR_KEY_SIZE_RANGE. */
 CK_RV key_check_value_length(CK_KEY_TYPE type, size_t n);

@@ -68,9 +68,9 @@ static void set_tail(const struct mech_message *m, const uint8_t *value)
 
 static void add(uint8_t *be, size_t n, uint64_t what)
 {
-    for (size_t i = n; i-- && what; what >>= 8) {
-        what += be[i];
-        be[i] = (uint8_t)what;
+    for (size_t i = n; i > 0 && what; i--, what >>= 8) {
+        what += be[i - 1];
+        be[i - 1] = (uint8_t)what;
     }
 }
 

@@ -208,7 +208,7 @@ static CK_RV check_columns(struct token *t, const struct store_object *row, cons
 static CK_RV from_row(struct token *t, const struct store_object *row, struct object *o)
 {
     o->row = row->id;
-    o->handle = (CK_OBJECT_HANDLE)row->id * 2;
+    o->handle = object_handle(t, row->id, row->private_);
     memcpy(o->uid, row->uid, sizeof(o->uid));
     o->private_ = row->private_;
     o->parent = row->parent;
@@ -272,6 +272,25 @@ void token_objects_forget(struct token *t, bool private_only)
     pthread_mutex_unlock(&t->objects);
 }
 
+/* ---- handles ------------------------------------------------------------------------------- */
+
+/* An even number: below, the row; above, of a private object, the login it was found under. */
+enum {
+    LOGIN_BITS = sizeof(CK_ULONG) >= 8 ? 22 : 6,
+    ROW_BITS = sizeof(CK_ULONG) * 8 - 2 - LOGIN_BITS
+};
+
+CK_OBJECT_HANDLE object_handle(const struct token *t, int64_t row, bool private_)
+{
+    CK_OBJECT_HANDLE login = (CK_OBJECT_HANDLE)t->epoch % (1UL << LOGIN_BITS);
+    return ((CK_OBJECT_HANDLE)row | (private_ ? login << ROW_BITS : 0)) * 2;
+}
+
+static int64_t handle_row(CK_OBJECT_HANDLE handle)
+{
+    return (int64_t)(handle / 2 % (1UL << ROW_BITS));
+}
+
 /* ---- getting ------------------------------------------------------------------------------- */
 
 static CK_RV get_token_object(struct session *s, int64_t row_id, struct object **ret)
@@ -318,7 +337,9 @@ CK_RV object_get(struct session *s, CK_OBJECT_HANDLE handle, struct object **ret
     if (handle % 2)
         o = get_session_object(s->token, handle);
     else
-        TRY(get_token_object(s, (int64_t)(handle / 2), &o));
+        TRY(get_token_object(s, handle_row(handle), &o));
+    if (o && o->handle != handle) /* of an earlier login */
+        object_unref(&o);
     if (o && access_read(s, o->private_) != CKR_OK)
         object_unref(&o);
     if (!o)
@@ -339,7 +360,7 @@ static CK_RV publish_token(struct session *s, struct object **objects, size_t n)
         rv = store_objects_add(s->token->lib->store, rows, n);
     for (size_t i = 0; i < n; i++) {
         objects[i]->row = rv == CKR_OK ? rows[i].id : 0;
-        objects[i]->handle = (CK_OBJECT_HANDLE)objects[i]->row * 2;
+        objects[i]->handle = object_handle(s->token, objects[i]->row, objects[i]->private_);
         store_object_free(&rows[i]);
     }
     return rv;

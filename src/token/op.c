@@ -277,8 +277,10 @@ static CK_RV cipher_run(const struct op_use *u, struct op *op, const struct byte
                         uint8_t *out, size_t *ret_n)
 {
     size_t first = 0, rest = 0;
-    if (once)
+    if (once) {
+        op->stream.gather = u->key.tpm_key;
         TRY(op->mech->cipher->update(&u->call, &op->stream, *once, out, &first));
+    }
     TRY(op->mech->cipher->final(&u->call, &op->stream, out + first, &rest));
     *ret_n = first + rest;
     return CKR_OK;
@@ -348,6 +350,7 @@ static CK_RV stream_whole(const struct mech_call *call, bool encrypt, struct byt
     CLEANUP(secret_free) struct secret room = {0};
     size_t first, rest;
     TRY(c->start(call, &s));
+    s.gather = call->key->tpm_key;
     TRY(secret_new(&room, c->most(call, &s, in.n, true)));
     TRY(c->update(call, &s, in, room.p, &first));
     TRY(c->final(call, &s, room.p + first, &rest));

@@ -37,10 +37,10 @@ static CK_RV want_rsa(struct pair *p)
         return CKR_KEY_SIZE_RANGE;
     if (!e.n)
         e = BYTES_OF(f4);
-    /* FIPS 186-5, A.1.1: odd, more than 2^16 */
-    bool sound = e.n <= 8 && (e.n > 3 || (e.n == 3 && e.p[0])) && e.p[e.n - 1] % 2;
-    if (!sound)
-        return CKR_ATTRIBUTE_VALUE_INVALID;
+    /* 3.2, 6.1.4: an exponent that cannot be used. Odd, from 3 to 64 bits; below 2^16, which FIPS
+     * 186-5, A.1.1 does not want, in software */
+    if (e.n > 8 || e.p[e.n - 1] % 2 == 0 || (e.n == 1 && e.p[0] < 3))
+        return CKR_TEMPLATE_INCONSISTENT;
     p->wanted.modulus_bits = (unsigned)bits;
     p->wanted.exponent = e;
     return attrs_set(&p->private_->attrs, CKA_PUBLIC_EXPONENT, e);

@@ -229,7 +229,7 @@ static CK_RV place_sealed(struct token *t, struct object *o, const struct materi
 {
     CLEANUP(secret_free) struct secret encoded = {0};
     if (from->private_)
-        TRY(soft_private_to_pkcs8(from->private_, &encoded));
+        TRY(soft_private_to_stored(from->private_, &encoded));
     o->auth = STORE_AUTH_SEALED;
     return object_seal(t, o->uid, "value", from->private_ ? secret_bytes(&encoded) : from->value,
                        &o->priv);
@@ -240,9 +240,9 @@ static CK_RV place_in_memory(struct object *o, const struct material *from)
     CLEANUP(secret_free) struct secret encoded = {0};
     if (!from->private_)
         return secret_copy(&o->value, from->value);
-    TRY(soft_private_to_pkcs8(from->private_,
-                              &encoded)); /* a key of its own: it is wiped with it */
-    return soft_private_from_pkcs8(secret_bytes(&encoded), &o->private_key);
+    TRY(soft_private_to_stored(from->private_,
+                               &encoded)); /* a key of its own: it is wiped with it */
+    return soft_private_from_stored(secret_bytes(&encoded), &o->private_key);
 }
 
 static CK_RV place_software(struct session *s, struct object *o, const struct material *from,
@@ -333,7 +333,7 @@ CK_RV key_history(struct object *o, enum origin origin, CK_MECHANISM_TYPE mechan
     return attrs_set_bool(a, CKA_NEVER_EXTRACTABLE, was_kept && !attrs_true(a, CKA_EXTRACTABLE));
 }
 
-CK_RV key_history_also(struct object *o, const struct object *other)
+CK_RV key_history_both(struct object *o, const struct object *other)
 {
     struct attrs *a = &o->attrs;
     if (!attrs_true(&other->attrs, CKA_ALWAYS_SENSITIVE))
@@ -341,6 +341,16 @@ CK_RV key_history_also(struct object *o, const struct object *other)
     return attrs_true(&other->attrs, CKA_NEVER_EXTRACTABLE)
                ? CKR_OK
                : attrs_set_bool(a, CKA_NEVER_EXTRACTABLE, false);
+}
+
+CK_RV key_history_either(struct object *o, const struct object *other)
+{
+    struct attrs *a = &o->attrs;
+    if (attrs_true(&other->attrs, CKA_ALWAYS_SENSITIVE))
+        TRY(attrs_set_bool(a, CKA_ALWAYS_SENSITIVE, attrs_true(a, CKA_SENSITIVE)));
+    return attrs_true(&other->attrs, CKA_NEVER_EXTRACTABLE)
+               ? attrs_set_bool(a, CKA_NEVER_EXTRACTABLE, !attrs_true(a, CKA_EXTRACTABLE))
+               : CKR_OK;
 }
 
 CK_RV key_check_value_length(CK_KEY_TYPE type, size_t n)

@@ -39,7 +39,7 @@ CK_RV slot_mechanism_info(struct library *lib, CK_SLOT_ID slot, CK_MECHANISM_TYP
                           CK_MECHANISM_INFO *ret);
 /* Has a slot got another token, or lost it, since the last call? CKR_NO_EVENT. */
 CK_RV slot_event(struct library *lib, CK_SLOT_ID *ret);
-/* Events count from here on. */
+/* Events count from the first of these calls on; slot_list and slot_event make it. */
 CK_RV slot_events_begin(struct library *lib);
 /* label: 32 bytes, padded with blanks. */
 CK_RV token_init(struct library *lib, CK_SLOT_ID slot, struct bytes pin, const CK_UTF8CHAR *label);

@@ -74,7 +74,7 @@ static CK_RV read_params(const CK_MECHANISM *mechanism, const struct bytes *aad,
     if (aad) {
         if (!m->message)
             return CKR_MECHANISM_INVALID;
-        if (!n)
+        if (!parameter) /* only C_Message…Init may go without */
             return CKR_MECHANISM_PARAM_INVALID;
         TRY(m->message(m, parameter, n, &w->message));
         return take_message(*aad, w);
@@ -139,6 +139,7 @@ static CK_RV may_be_wrapped(const struct wrapper *w, const struct object *key)
                              &matches));
     if (!matches)
         return CKR_KEY_HANDLE_INVALID;
+    /* RSA and the modes that pad a CKA_VALUE with zeros wrap secret keys */
     return w->mech->secret_only && cls == CKO_PRIVATE_KEY ? CKR_KEY_NOT_WRAPPABLE : CKR_OK;
 }
 
@@ -244,7 +245,8 @@ static CK_RV unwrap_bytes(struct wrapper *w, struct bytes wrapped, bool authenti
 }
 
 /* 3.2, 5.18.4: a length conflict between key type, CKA_VALUE_LEN and what was unwrapped. Raw RSA
- * gives a block with the key at its end, a cipher without padding one with zeros behind. */
+ * gives a block with the key at its end, a cipher without padding one with zeros behind: so many
+ * as padding has (6.16.3). A key that can be cut further can be guessed byte by byte. */
 static CK_RV secret_value(const struct wrapper *w, const struct object *o, struct bytes plain,
                           struct bytes *ret)
 {
@@ -252,7 +254,8 @@ static CK_RV secret_value(const struct wrapper *w, const struct object *o, struc
     bool cut = length && length < plain.n;
     if (w->mech->raw_block && !length)
         return CKR_TEMPLATE_INCOMPLETE;
-    if ((length && length > plain.n) || (cut && !w->mech->wrap_block && !w->mech->raw_block))
+    bool padding = w->mech->raw_block || plain.n - length < w->mech->wrap_block;
+    if ((length && length > plain.n) || (cut && !padding))
         return CKR_WRAPPED_KEY_LEN_RANGE;
     *ret = !cut                 ? plain
            : w->mech->raw_block ? BYTES(plain.p + plain.n - length, length)

@@ -159,7 +159,7 @@ static CK_RV command_hash(const struct cmd *c, struct bytes params, uint8_t *ret
     for (unsigned i = 0; i < c->handles; i++)
         if (c->handle[i].name.n)
             put(&head, c->handle[i].name.p, c->handle[i].name.n);
-        else
+        else if (!c->sequence)
             put_be(&head, c->handle[i].handle, 4);
     return soft_hash(HASH_SHA256, (struct bytes[]){BYTES(head.p, head.n), params}, 2, ret);
 }

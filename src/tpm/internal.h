@@ -132,6 +132,7 @@ struct cmd {
     unsigned auths;
     struct session *encrypt_in, *encrypt_out; /* protect the first parameter; NULL: not */
     struct session *audit;
+    bool sequence; /* its only handle is a sequence object's, whose Name is empty (part 3, 17.1) */
     bool makes_handle; /* the response begins with a handle */
     bool repeatable;   /* changes nothing: may be sent again after an I/O error */
     bool bad;          /* a parameter could not be marshalled */
@@ -209,6 +210,10 @@ void extras_flush(struct tpm *t);
 #define KEY_SESSION ((struct session *)(uintptr_t)1)
 /* Runs c on a key: loads it when needed, gives c its session, renews what was lost. */
 CK_RV key_use(struct tpm *t, const struct tpm_key *key, struct cmd *c);
+/* The session for key use, which is started where there is none; NULL: passwords are wanted. */
+CK_RV key_session(struct tpm *t, struct session **ret);
+/* After the command: behind a resource manager it may not stay. */
+void key_session_end(struct tpm *t);
 /* The same for a command with more handles behind the key's, set by the caller. */
 CK_RV key_use_with(struct tpm *t, const struct tpm_key *key, struct cmd *c, unsigned handles);
 void residents_forget(struct tpm *t); /* without a command: the handles mean nothing any more */

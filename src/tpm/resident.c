@@ -224,8 +224,12 @@ static CK_RV key_load(struct tpm *t, const struct tpm_key *key, struct bytes nam
 /* The session for key use. A key's authorization is 256 random bits, so no salt is needed; the
  * session that a login left behind serves as well. Behind a resource manager it lives for one
  * command: an idle saved session would hurt every other client. */
-static CK_RV key_session(struct tpm *t, struct session **ret)
+CK_RV key_session(struct tpm *t, struct session **ret)
 {
+    if (t->config->password_session) {
+        *ret = NULL;
+        return CKR_OK;
+    }
     if (!t->session.handle) {
         TRY(session_start(t, NULL, TPM2_SE_HMAC, &t->session));
         extra_forget(t, t->session.handle); /* it stays */
@@ -233,6 +237,14 @@ static CK_RV key_session(struct tpm *t, struct session **ret)
     t->session.keep = !t->managed;
     *ret = &t->session;
     return CKR_OK;
+}
+
+void key_session_end(struct tpm *t)
+{
+    if (!t->managed || !t->session.handle) /* an error answer does not end a session */
+        return;
+    flush_handle(t, t->session.handle);
+    secret_wipe(&t->session, sizeof(t->session));
 }
 
 static void set_session(struct cmd *c, struct session *s, struct bytes auth, bool in, bool out)
@@ -267,10 +279,9 @@ static CK_RV use_once(struct tpm *t, const struct tpm_key *key, struct bytes nam
                       bool in, bool out)
 {
     struct resident *r;
-    struct session *s = NULL;
+    struct session *s;
     TRY(key_load(t, key, name, &r));
-    if (!t->config->password_session)
-        TRY(key_session(t, &s));
+    TRY(key_session(t, &s));
     set_session(c, s, key->auth, in && s, out && s);
     c->handle[0] = (struct cmd_handle){r->handle, BYTES(r->name, r->name_n)};
     return cmd_send(t, c);
@@ -299,10 +310,7 @@ CK_RV key_use_with(struct tpm *t, const struct tpm_key *key, struct cmd *c, unsi
             residents_flush(t);
         }
     }
-    if (t->managed && t->session.handle) { /* an error answer does not end a session */
-        flush_handle(t, t->session.handle);
-        secret_wipe(&t->session, sizeof(t->session));
-    }
+    key_session_end(t);
     return rv;
 }
 

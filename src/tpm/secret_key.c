@@ -234,52 +234,77 @@ static CK_RV hmac_short(struct tpm *t, const struct tpm_key *key, enum hash h, s
     return take_hmac(&c, h, ret);
 }
 
-static CK_RV hmac_start(struct tpm *t, const struct tpm_key *key, enum hash h, TPM2_HANDLE *ret)
+/* A longer text goes in parts. The sequence has an authorization of its own, that of the moment:
+ * with it the parts are encrypted and the answer is authenticated, as with a key. */
+struct sequence {
+    TPM2_HANDLE handle;
+    uint8_t auth[TPM_AUTH];
+};
+
+static void sequence_wipe(struct sequence *s)
+{
+    secret_wipe(s, sizeof(*s));
+}
+
+static CK_RV hmac_start(struct tpm *t, const struct tpm_key *key, enum hash h, struct sequence *ret)
 {
     COMMAND(c, HMAC_Start, .encrypt_in = KEY_SESSION, .makes_handle = true);
-    cmd_put_2b(&c, NO_BYTES);
+    TRY(soft_random(ret->auth, sizeof(ret->auth)));
+    ret->auth[TPM_AUTH - 1] |= 1; /* zeros at the end would not count */
+    cmd_put_2b(&c, BYTES_OF(ret->auth));
     PUT(&c, UINT16, hash_alg[h]);
     TRY(key_use(t, key, &c));
     TRY(error_tpm(ERROR_TPM_KEY, c.name, c.rc));
     extra_add(t, c.made);
-    *ret = c.made;
+    ret->handle = c.made;
     return CKR_OK;
 }
 
-/* A sequence object has the empty Name (part 3, 17.1). */
-static CK_RV hmac_update(struct tpm *t, TPM2_HANDLE sequence, struct bytes data)
+static CK_RV sequence_use(struct tpm *t, const struct sequence *sequence, struct cmd *c)
 {
-    COMMAND(c, SequenceUpdate, .handles = 1, .auth_handles = 1, .auths = 1);
-    c.handle[0].handle = sequence;
-    cmd_put_2b(&c, data);
-    return cmd_exec(t, &c, ERROR_TPM_ANY);
+    struct session *s;
+    TRY(key_session(t, &s));
+    c->handles = c->auth_handles = c->auths = 1;
+    c->handle[0].handle = sequence->handle;
+    c->auth[0] = (struct cmd_auth){.session = s, .value = BYTES_OF(sequence->auth)};
+    c->encrypt_in = s;
+    c->encrypt_out = c->encrypt_out ? s : NULL;
+    CK_RV rv = cmd_exec(t, c, ERROR_TPM_ANY);
+    key_session_end(t);
+    return rv;
 }
 
-static CK_RV hmac_end(struct tpm *t, TPM2_HANDLE sequence, enum hash h, struct bytes data,
-                      uint8_t *ret)
+static CK_RV hmac_update(struct tpm *t, const struct sequence *sequence, struct bytes data)
 {
-    COMMAND(c, SequenceComplete, .handles = 1, .auth_handles = 1, .auths = 1);
-    c.handle[0].handle = sequence;
+    COMMAND(c, SequenceUpdate, .sequence = true);
+    cmd_put_2b(&c, data);
+    return sequence_use(t, sequence, &c);
+}
+
+static CK_RV hmac_end(struct tpm *t, const struct sequence *sequence, enum hash h,
+                      struct bytes data, uint8_t *ret)
+{
+    COMMAND(c, SequenceComplete, .sequence = true, .encrypt_out = KEY_SESSION);
     cmd_put_2b(&c, data);
     PUT(&c, UINT32, TPM2_RH_NULL);
-    TRY(cmd_exec(t, &c, ERROR_TPM_ANY));
-    extra_forget(t, sequence); /* it ended with the command */
+    TRY(sequence_use(t, sequence, &c));
+    extra_forget(t, sequence->handle); /* it ended with the command */
     return take_hmac(&c, h, ret);
 }
 
 CK_RV tpm_hmac(struct tpm *t, const struct tpm_key *key, enum hash h, struct bytes data,
                uint8_t *ret)
 {
-    TPM2_HANDLE sequence;
+    CLEANUP(sequence_wipe) struct sequence sequence;
     HOLD(t);
     if (data.n <= CHUNK)
         return hmac_short(t, key, h, data, ret);
     TRY(hmac_start(t, key, h, &sequence));
     while (data.n > CHUNK) {
-        TRY(hmac_update(t, sequence, BYTES(data.p, CHUNK)));
+        TRY(hmac_update(t, &sequence, BYTES(data.p, CHUNK)));
         data = BYTES(data.p + CHUNK, data.n - CHUNK);
     }
-    return hmac_end(t, sequence, h, data, ret);
+    return hmac_end(t, &sequence, h, data, ret);
 }
 
 /* ---- another authorization ----------------------------------------------------------------- */

@@ -169,6 +169,132 @@ static void as_libcrypto(void **state)
         }
 }
 
+static CK_OBJECT_HANDLE generated(CK_ULONG n, bool token, bool readable)
+{
+    CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
+    CK_ATTRIBUTE template[] = {
+        ATTR_ULONG(CKA_VALUE_LEN, n),         ATTR_BOOL(CKA_TOKEN, token),
+        ATTR_BOOL(CKA_EXTRACTABLE, readable), ATTR_BOOL(CKA_SENSITIVE, !readable),
+        ATTR_BOOL(CKA_ENCRYPT, true),         ATTR_BOOL(CKA_DECRYPT, true),
+    };
+    assert_ok(p11->C_GenerateKey(fx.session, MECHANISM(CKM_AES_KEY_GEN), template, COUNT(template),
+                                 &key));
+    return key;
+}
+
+/* A generated key's value can be read where it is extractable: libcrypto says what is right. */
+static void generated_keys(void **state)
+{
+    (void)state;
+    for (CK_ULONG n = 16; n <= 32; n += 8)
+        for (int token = 0; token < 2; token++) {
+            CK_OBJECT_HANDLE key = generated(n, token, true);
+            struct blob value = get_attribute(fx.session, key, CKA_VALUE);
+            assert_int_equal(value.n, n);
+            any_size(value.p, n, key, token ? SEALED : IN_SESSION);
+        }
+}
+
+/* The modes are made of blocks, and ECB is what the TPM says a block becomes. */
+static void block_by_block(CK_OBJECT_HANDLE key, CK_ULONG n)
+{
+    static CK_BYTE ctr[2048], blocks[2048], other[2048];
+    CK_AES_CTR_PARAMS counter = {.ulCounterBits = 128};
+    CK_ULONG out_n;
+    fill(plain, n, 9);
+    for (CK_ULONG i = 0; i < n; i += 16) {
+        memset(blocks + i, 0, 16);
+        blocks[i + 14] = (CK_BYTE)(i / 16 >> 8);
+        blocks[i + 15] = (CK_BYTE)(i / 16);
+    }
+    assert_ok(crypt(fx.session, true, MECHANISM(CKM_AES_ECB), key, blocks, n, 0, other, &out_n));
+    assert_ok(crypt(fx.session, true, MECHANISM_WITH(CKM_AES_CTR, counter), key, plain, n, 0, ctr,
+                    &out_n));
+    for (CK_ULONG i = 0; i < n; i++)
+        assert_int_equal(ctr[i], plain[i] ^ other[i]);
+    assert_ok(crypt(fx.session, false, MECHANISM(CKM_AES_ECB), key, other, n, 3, ctr, &out_n));
+    assert_memory_equal(ctr, blocks, n);
+}
+
+static void generated_in_the_tpm(void **state)
+{
+    (void)state;
+    static CK_BYTE back[8192];
+    for (CK_ULONG n = 16; n <= 32; n += 16)
+        for (int token = 0; token < 2; token++) {
+            CK_OBJECT_HANDLE key = generated(n, token, false);
+            block_by_block(key, 1040);
+            for (size_t i = 0; i < COUNT(modes); i++) {
+                struct vector_mechanism m;
+                CK_ULONG size = modes[i].iv_n + modes[i].n == 0 ? 48 : 2000, sealed_n, back_n;
+                make_mechanism(&m, modes[i].type, modes[i].form, modes[i].n,
+                               (struct blob){.n = modes[i].iv_n}, (struct blob){.n = 9}, size);
+                assert_ok(
+                    crypt(fx.session, true, &m.mechanism, key, plain, size, 4, sealed, &sealed_n));
+                assert_ok(crypt(fx.session, false, &m.mechanism, key, sealed, sealed_n, 0, back,
+                                &back_n));
+                assert_int_equal(back_n, size);
+                assert_memory_equal(back, plain, size);
+            }
+        }
+}
+
+/* More than the TPM is held for at once. */
+static void much_data(void **state)
+{
+    (void)state;
+    enum { MUCH = 200016 };
+    static CK_BYTE in[MUCH], want[MUCH + 64], out[MUCH + 64];
+    CK_BYTE iv[16] = {1}, value[32] = {2};
+    CK_ULONG n;
+    CK_GCM_PARAMS gcm = {iv, 12, 96, NULL, 0, 128};
+    CK_OBJECT_HANDLE key = import_key(fx.session, IN_TPM, CKK_AES, value, sizeof value);
+    fill(in, sizeof in, 3);
+    evp_encrypt("CBC", false, value, sizeof value, iv, in, MUCH, want);
+    assert_ok(crypt(fx.session, true, MECHANISM_WITH(CKM_AES_CBC, iv), key, in, MUCH, 0, out, &n));
+    assert_int_equal(n, MUCH);
+    assert_memory_equal(out, want, n);
+    evp_seal("GCM", value, sizeof value, iv, 12, NULL, 0, 16, in, MUCH, want);
+    assert_ok(crypt(fx.session, true, MECHANISM_WITH(CKM_AES_GCM, gcm), key, in, MUCH, 0, out, &n));
+    assert_int_equal(n, MUCH + 16);
+    assert_memory_equal(out, want, n);
+    assert_ok(crypt(fx.session, false, MECHANISM_WITH(CKM_AES_GCM, gcm), key, want, n, 0, out, &n));
+    assert_int_equal(n, MUCH);
+    assert_memory_equal(out, in, n);
+}
+
+/* No data at all may come by NULL (PKCS#11 3.0 section 5.8.2 speaks of a location of 0 bytes). */
+static void no_data(void **state)
+{
+    (void)state;
+    CK_BYTE out[64], value[16] = {4};
+    for (enum place place = 0; place < PLACES; place++) {
+        CK_OBJECT_HANDLE key = import_key(fx.session, place, CKK_AES, value, sizeof value);
+        for (size_t i = 0; i < COUNT(modes); i++) {
+            struct vector_mechanism m;
+            struct blob iv = {.n = modes[i].iv_n}, aad = {.n = 0};
+            bool wraps = modes[i].n + modes[i].iv_n == 0 && modes[i].type != CKM_AES_ECB;
+            CK_ULONG n = sizeof out, rest = sizeof out, want_n;
+            make_mechanism(&m, modes[i].type, modes[i].form, modes[i].n, iv, aad, 0);
+            assert_ok(p11->C_EncryptInit(fx.session, &m.mechanism, key));
+            assert_rv(wraps ? CKR_DATA_LEN_RANGE : CKR_OK,
+                      p11->C_Encrypt(fx.session, NULL, 0, out, &n));
+            if (wraps)
+                continue;
+            want_n = opinion(&modes[i], value, sizeof value, iv, aad, 0);
+            assert_int_equal(n, want_n);
+            assert_memory_equal(out, sealed, n);
+            n = sizeof out;
+            assert_ok(p11->C_EncryptInit(fx.session, &m.mechanism, key));
+            assert_ok(p11->C_EncryptUpdate(fx.session, NULL, 0, out, &n));
+            assert_int_equal(n, 0);
+            assert_ok(p11->C_EncryptFinal(fx.session, out, &rest));
+            assert_int_equal(rest, want_n);
+            assert_memory_equal(out, sealed, rest);
+        }
+    }
+}
+
 /* ---- lengths ------------------------------------------------------------------------------- */
 
 typedef CK_RV whole_function(CK_SESSION_HANDLE, CK_BYTE *, CK_ULONG, CK_BYTE *, CK_ULONG *);
@@ -710,6 +836,10 @@ int main(void)
         USER_TEST(known_answers),
         USER_TEST(in_place),
         USER_TEST(as_libcrypto),
+        USER_TEST(generated_keys),
+        USER_TEST(generated_in_the_tpm),
+        USER_TEST(much_data),
+        USER_TEST(no_data),
         USER_TEST(length_protocol),
         USER_TEST(wrong_lengths),
         USER_TEST(counter_overflows),

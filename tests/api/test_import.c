@@ -3,6 +3,7 @@
  * makes the keys and says whether the module has the same ones. */
 #include "material.h"
 
+#include <openssl/x509.h>
 #include <stdio.h>
 
 #include <latchkey/vendor.h>
@@ -216,12 +217,23 @@ static void after_logout(void **state)
     set_bool(CKA_PRIVATE, false);
     assert_ok(create(&parts, &seen));
     assert_same_private(seen, key);
+    struct blob unique = get_attribute(fx.session, stored, CKA_UNIQUE_ID);
     assert_ok(p11->C_Logout(fx.session));
     assert_rv(CKR_KEY_HANDLE_INVALID, try_sign(fleeting));
     assert_rv(CKR_KEY_HANDLE_INVALID, try_sign(stored));
     assert_rv(CKR_USER_NOT_LOGGED_IN, try_sign(seen));
     assert_ok(login(fx.session, CKU_USER, USER_PIN));
     assert_rv(CKR_KEY_HANDLE_INVALID, try_sign(fleeting));
+    /* 5.6 C_Logout: "even if a user is later logged back into the token, those handles remain
+     * invalid" */
+    assert_rv(CKR_KEY_HANDLE_INVALID, try_sign(stored));
+    assert_rv(CKR_OBJECT_HANDLE_INVALID, p11->C_DestroyObject(fx.session, stored));
+    CK_ATTRIBUTE by_id = {CKA_UNIQUE_ID, unique.p, unique.n};
+    CK_ULONG n;
+    assert_ok(p11->C_FindObjectsInit(fx.session, &by_id, 1));
+    assert_ok(p11->C_FindObjects(fx.session, &stored, 1, &n));
+    assert_ok(p11->C_FindObjectsFinal(fx.session));
+    assert_int_equal(n, 1);
     assert_same_private(stored, key);
     assert_same_private(seen, key);
     assert_ok(p11->C_DestroyObject(fx.session, stored));
@@ -325,6 +337,15 @@ static void off_the_curve(void)
     EVP_PKEY_free(other);
 }
 
+static void info_of_another_key(void)
+{
+    EVP_PKEY *other = make_key("P-256");
+    CK_BYTE info[256], *end = info;
+    CK_ULONG n = (CK_ULONG)i2d_PUBKEY(other, &end);
+    set_part(&parts, (CK_ATTRIBUTE){CKA_PUBLIC_KEY_INFO, info, n});
+    EVP_PKEY_free(other);
+}
+
 static void wrong_d(void)
 {
     spoil_last(CKA_PRIVATE_EXPONENT);
@@ -409,7 +430,7 @@ static void a_modulus(void)
 }
 static void unknown_curve(void)
 {
-    struct blob curve = ec_params(NID_brainpoolP256r1);
+    struct blob curve = ec_params(NID_brainpoolP512t1);
     set_part(&parts, (CK_ATTRIBUTE){CKA_EC_PARAMS, curve.p, curve.n});
 }
 static void curve_of_the_other_kind(void)
@@ -448,7 +469,8 @@ static const struct {
     {"P-256", beyond_the_order, CKR_ATTRIBUTE_VALUE_INVALID},
     {"P-256", empty, CKR_ATTRIBUTE_VALUE_INVALID},
     {"P-256", one_byte_more, CKR_ATTRIBUTE_VALUE_INVALID},
-    {"P-256", off_the_curve, CKR_TEMPLATE_INCONSISTENT}, /* another key's point */
+    {"P-256", off_the_curve, CKR_TEMPLATE_INCONSISTENT},         /* another key's point */
+    {"P-256", info_of_another_key, CKR_ATTRIBUTE_VALUE_INVALID}, /* 4.9 */
     {"P-256", no_value, CKR_TEMPLATE_INCOMPLETE},
     {"P-256", no_curve, CKR_TEMPLATE_INCOMPLETE},
     {"P-256", unknown_curve, CKR_CURVE_NOT_SUPPORTED},
@@ -467,27 +489,40 @@ static const struct {
     {NULL, told_local, CKR_ATTRIBUTE_READ_ONLY},
 };
 
+/* A fresh template of the row's kind of key, then spoilt. */
+static void spoil(size_t i, EVP_PKEY *key, bool token)
+{
+    if (key)
+        private_parts(key, &parts);
+    else
+        secret_parts(CKK_AES, random_blob(32), &parts);
+    set_bool(CKA_TOKEN, token);
+    spoilt[i].spoil();
+}
+
 static void wrong_keys_leave_nothing(void **state)
 {
     (void)state;
     CK_ULONG before = count_all();
-    for (size_t i = 0; i < COUNT(spoilt); i++)
+    const char *kind = NULL;
+    EVP_PKEY *key = NULL;
+    for (size_t i = 0; i < COUNT(spoilt); i++) {
+        if (spoilt[i].kind != kind) {
+            EVP_PKEY_free(key);
+            kind = spoilt[i].kind;
+            key = kind ? make_key(kind) : NULL;
+        }
         for (int token = 0; token < 2; token++) {
             CK_OBJECT_HANDLE object = CK_INVALID_HANDLE;
-            EVP_PKEY *key = spoilt[i].kind ? make_key(spoilt[i].kind) : NULL;
-            if (key)
-                private_parts(key, &parts);
-            else
-                secret_parts(CKK_AES, random_blob(32), &parts);
-            set_bool(CKA_TOKEN, token);
-            spoilt[i].spoil();
+            spoil(i, key, token);
             CK_RV rv = create(&parts, &object);
             if (rv != spoilt[i].rv)
                 print_error("row %zu of spoilt\n", i);
             assert_rv(spoilt[i].rv, rv);
             assert_int_equal(object, CK_INVALID_HANDLE);
-            EVP_PKEY_free(key);
         }
+    }
+    EVP_PKEY_free(key);
     assert_int_equal(count_all(), before);
 }
 

@@ -219,6 +219,26 @@ static void cmac_and_gmac_as_libcrypto(void **state)
     }
 }
 
+/* No data at all may come by NULL. */
+static void no_data(void **state)
+{
+    (void)state;
+    static const CK_BYTE value[16] = {6};
+    for (enum place place = 0; place < PLACES; place++) {
+        CK_OBJECT_HANDLE aes = import_key(fx.session, place, CKK_AES, value, sizeof value);
+        CK_OBJECT_HANDLE hmac = import_key(fx.session, place, CKK_GENERIC_SECRET, value, 16);
+        struct blob want = evp_mac("CMAC", "AES-128-CBC", value, 16, NULL, 0, message, 0);
+        assert_blob(sign(fx.session, MECHANISM(CKM_AES_CMAC), aes, NULL, 0), want.p, want.n);
+        assert_ok(verify(fx.session, MECHANISM(CKM_AES_CMAC), aes, NULL, 0, want));
+        want = evp_mac("HMAC", "SHA256", value, 16, NULL, 0, message, 0);
+        assert_blob(sign(fx.session, MECHANISM(CKM_SHA256_HMAC), hmac, NULL, 0), want.p, want.n);
+        assert_ok(p11->C_SignInit(fx.session, MECHANISM(CKM_SHA256_HMAC), hmac));
+        assert_ok(p11->C_SignUpdate(fx.session, NULL, 0));
+        assert_ok(p11->C_SignFinal(fx.session, want.p, &want.n));
+        assert_ok(verify(fx.session, MECHANISM(CKM_SHA256_HMAC), hmac, NULL, 0, want));
+    }
+}
+
 /* ---- _GENERAL ------------------------------------------------------------------------------ */
 
 static void lengths_of(CK_MECHANISM_TYPE type, CK_MECHANISM_TYPE general, CK_ULONG most,
@@ -458,6 +478,7 @@ int main(void)
         USER_TEST(length_protocol),
         USER_TEST(hmac_as_libcrypto),
         USER_TEST(cmac_and_gmac_as_libcrypto),
+        USER_TEST(no_data),
         USER_TEST(general_lengths),
         USER_TEST(wrong_parameters),
         USER_TEST(wrong_tls_parameters),

@@ -1,23 +1,13 @@
 /* How many TPM commands each step may cost, counted on the wire, and what must not be seen there.
  * A TPM command is a millisecond and more on hardware; the budget is part of the design
  * (ARCHITECTURE.md). */
-#include "keys.h"
+#include "spend.h"
 
 #include <stdio.h>
 
 #define P256_ORDER_BYTES 32
 
 static const CK_BYTE digest[32] = {0x5A, 1, 2, 3};
-
-/* Prints what the step sent, and fails when it was more than the limit. */
-static void spend(const char *step, unsigned limit)
-{
-    unsigned count = proxy_count();
-    proxy_print(step);
-    if (count > limit)
-        fail_msg("%s: %u commands, the budget is %u", step, count, limit);
-    proxy_clear();
-}
 
 static int group_budget(void **state)
 {
@@ -28,13 +18,6 @@ static int group_budget(void **state)
         generate_ec(fx.session, NID_X9_62_prime256v1, labels[i], true);
     generate_rsa(fx.session, 2048, "rsa", true);
     return test_end(state);
-}
-
-static int test_clear(void **state)
-{
-    (void)state;
-    proxy_clear();
-    return 0;
 }
 
 static void sign_with(const char *label)
@@ -258,8 +241,6 @@ static void no_password_session(void **state)
         assert_false(proxy_carries(continued, sizeof continued));
     }
 }
-
-#define BUDGET_TEST(f) cmocka_unit_test_setup_teardown(f, test_clear, test_end)
 
 int main(void)
 {

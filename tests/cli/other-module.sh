@@ -3,7 +3,7 @@
 # more than PKCS#11 says so.
 [ -e /usr/lib/softhsm/libsofthsm2.so ] || { echo 'SoftHSM is not installed' && exit 77; }
 here=$(dirname "$0")
-for test in key cert import export secret-key wrap crypt sign secret; do
+for test in key cert import export secret-key wrap crypt sign secret ssh-agent; do
     LATCHKEY_CLI_SOFTHSM=1 "$here/$test.sh" || exit 1
 done
 . "$here/lib.sh"

@@ -25,4 +25,18 @@ for type in ec rsa; do
         -in "${line/\/path\/to\/pin/$DIR/pin}" -pubout >out 2>err || fails "the nginx line: $line"
     prints 'BEGIN PUBLIC KEY'
 done
+
+# OpenSSL's engine and OpenSSH's own PKCS#11 code know no Ed25519 here
+succeeds lk key generate --label ed --type ed25519 --pin-file pin
+cp out printed
+line=$(grep -o 'latchkey key export .*' printed)
+PATH=$LATCHKEY_BUILD:$PATH bash -c "$line" >out 2>err || fails "the ssh line: $line"
+prints '^ssh-ed25519 .* ed$'
+line=$(grep -o 'eval .*;' printed)
+(
+    . <(PATH=$LATCHKEY_BUILD:$PATH bash -c "${line/ssh-agent/ssh-agent --pin-file pin}"' declare -p SSH_AUTH_SOCK SSH_AGENT_PID')
+    ssh-add -L
+    kill "$SSH_AGENT_PID"
+) >out 2>err
+prints '^ssh-ed25519 .* ed$'
 finish

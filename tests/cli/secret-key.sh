@@ -25,7 +25,7 @@ else
 fi
 succeeds lk key generate --type ed25519 --label ed --pin-file pin
 prints 'TYPE +Ed25519'
-prints 'ssh-keygen -D'
+prints 'latchkey ssh-agent'
 succeeds lk key csr ed --subject /CN=ed --pin-file pin -o ed.csr
 holds openssl req -in ed.csr -verify -noout 2>err
 succeeds lk key generate --type rsa --bits 2048 --label rsa --extractable --pin-file pin

@@ -20,7 +20,7 @@ make again --type ed25519 --always-authenticate
 keys='ed p256 p384 rsa again'
 lk key generate --label p521 --curve P-521 --pin-file pin >out 2>err && # not every TPM has it
     lk key export p521 --format ssh >p521.pub && keys+=' p521'
-succeeds lk key generate --label x --type x25519 --pin-file pin
+on_softhsm || succeeds lk key generate --label x --type x25519 --pin-file pin
 succeeds lk key generate --label aes --type aes --pin-file pin
 
 agent() { # ARGUMENTS...
@@ -116,6 +116,24 @@ succeeds ssh-add -T ed.pub
 exits 1 ssh-add -X
 unset SSH_ASKPASS SSH_ASKPASS_REQUIRE
 
+# --- another PIN ---------------------------------------------------------------------------------
+
+# What was logged in stays so. A key that wants the PIN again gets the old one once, not each time.
+wrong_pins() {
+    lk tpm status --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["lockout_counter"])'
+}
+if ! on_softhsm; then
+    printf 234567 >new-pin
+    before=$(wrong_pins)
+    succeeds lk token pin --pin-file pin --new-pin-file new-pin
+    for _ in 1 2 3; do
+        exits 1 ssh-add -T again.pub
+    done
+    same "$(wrong_pins)" $((before + 1))
+    succeeds ssh-add -T ed.pub
+    succeeds lk token pin --pin-file new-pin --new-pin-file pin
+fi
+
 # --- its end -------------------------------------------------------------------------------------
 
 exits 2 env -u SSH_AGENT_PID "$COMMAND" ssh-agent -k
@@ -157,8 +175,7 @@ if [ "$(id -u)" = 0 ]; then
     succeeds setpriv --reuid=nobody --regid=nogroup --clear-groups \
         /usr/bin/python3 - "$SSH_AUTH_SOCK" dropped <"$HERE/agent_client.py"
 fi
-kill -KILL "$SSH_AGENT_PID"
-wait "$SSH_AGENT_PID" 2>/dev/null
+{ kill -KILL "$SSH_AGENT_PID" && wait "$SSH_AGENT_PID"; } 2>/dev/null
 holds test -S "$SSH_AUTH_SOCK"
 start_foreground "it's here" # takes the place of the one that was killed
 for signal in TERM INT HUP; do
@@ -191,7 +208,7 @@ exits 126 agent "$DIR/pin"
 # shellcheck disable=SC2016
 TEST_PIN=123456 succeeds "$COMMAND" ssh-agent ${MODULE:+--module "$MODULE"} --pin-env TEST_PIN \
     sh -c 'ssh-add -T ed.pub && test -z "$TEST_PIN"'
-holds test -z "$(ls -A run tmp | grep latchkey)"
+holds test -z "$(find run tmp -name 'latchkey*')"
 
 # the shell's other places: without a runtime directory, and with one that is not there
 # shellcheck disable=SC2016
@@ -203,12 +220,12 @@ prints "^$TMPDIR/"
 printf 999999 >wrong
 exits 4 lk ssh-agent --pin-file wrong
 exits 4 lk ssh-agent --pin-file wrong -D
-exits 4 lk ssh-agent --pin-file wrong echo started
+exits 4 agent --pin-file wrong echo started
 prints_not started
 exits 2 lk ssh-agent </dev/null
 complains 'no terminal'
 exits 3 lk ssh-agent --pin-file pin --token another
-succeeds lk_typing 123456 ssh-agent ${MODULE:+--module "$MODULE"}
+succeeds lk_typing 123456 ssh-agent
 sed -n '/^SSH_/p' out >lines
 eval "$(cat lines)"
 succeeds ssh-add -T ed.pub # although the terminal is gone

@@ -136,4 +136,10 @@ static const CK_MECHANISM_TYPE eddsa_covered[] = {
     CKM_EC_MONTGOMERY_KEY_PAIR_GEN,
 };
 
+/* test_encrypt_data.c */
+static const CK_MECHANISM_TYPE encrypt_data_covered[] = {
+    CKM_AES_ECB_ENCRYPT_DATA,
+    CKM_AES_CBC_ENCRYPT_DATA,
+};
+
 #endif

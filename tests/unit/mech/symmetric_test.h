@@ -109,6 +109,8 @@ static inline size_t chunk_size(uint32_t *seed, size_t left)
 
 /* One cipher operation in chunks; each output is as long as most() says, in place and not; final is
  * called twice. The answer is final's; the output goes to ret, which has room for n + 64 bytes. */
+enum { WAITS = 1024 }; /* what may wait for a whole TPM command */
+
 static inline CK_RV run_cipher(struct operation *o, bool encrypt, struct bytes in, uint32_t seed,
                                uint8_t *ret, size_t *ret_n)
 {
@@ -119,6 +121,7 @@ static inline CK_RV run_cipher(struct operation *o, bool encrypt, struct bytes i
     mech_stream_free(&o->stream);
     o->stream = (struct mech_stream){.encrypt = encrypt};
     assert_ok(c->start(&o->call, &o->stream));
+    o->stream.gather |= draw(&seed, 2); /* allowed everywhere */
     bool exact = c->exact(&o->stream);
     size_t promised = c->most(&o->call, &o->stream, in.n, true);
     *ret_n = 0;
@@ -126,8 +129,8 @@ static inline CK_RV run_cipher(struct operation *o, bool encrypt, struct bytes i
         size_t some = chunk_size(&seed, in.n - at);
         size_t most = c->most(&o->call, &o->stream, some, false);
         bool in_place = draw(&seed, 2);
-        assert_true(some + 64 <= sizeof(buffer) && most <= some + 64);
-        memset(buffer, 0, some + 64);
+        assert_true(some + WAITS <= sizeof(buffer) && most <= some + WAITS);
+        memset(buffer, 0, some + WAITS);
         uint8_t *out = in_place ? buffer : ret + *ret_n;
         if (in_place)
             memcpy(buffer, in.p + at, some);

@@ -148,11 +148,11 @@ static void test_every_row_is_in_a_test(void **state)
         const CK_MECHANISM_TYPE *types;
         size_t n;
     } lists[] = {
-        {LIST(rsa_covered)},     {LIST(ec_covered)},   {LIST(digest_covered)},
-        {LIST(aes_covered)},     {LIST(aead_covered)}, {LIST(mac_covered)},
-        {LIST(key_gen_covered)}, {LIST(kdf_covered)},  {LIST(sp800_108_covered)},
-        {LIST(combine_covered)}, {LIST(tls_covered)},  {LIST(eddsa_covered)},
-        {LIST(keywrap_covered)},
+        {LIST(rsa_covered)},     {LIST(ec_covered)},           {LIST(digest_covered)},
+        {LIST(aes_covered)},     {LIST(aead_covered)},         {LIST(mac_covered)},
+        {LIST(key_gen_covered)}, {LIST(kdf_covered)},          {LIST(sp800_108_covered)},
+        {LIST(combine_covered)}, {LIST(tls_covered)},          {LIST(eddsa_covered)},
+        {LIST(keywrap_covered)}, {LIST(encrypt_data_covered)},
     };
     size_t in_lists = 0;
     for (size_t k = 0; k < COUNT(lists); k++)
@@ -291,6 +291,7 @@ static void test_info(void **state)
         {CKM_AES_GCM, 16, 32, true},
         {CKM_AES_KEY_GEN, 16, 32, true},
         {CKM_SHA256_HMAC, 1, MECH_SECRET_MAX, true},
+        {CKM_SHA256_KEY_GEN, 1, MECH_SECRET_MAX, true},
         {CKM_GENERIC_SECRET_KEY_GEN, 8, 8 * MECH_SECRET_MAX, true},
         {CKM_CONCATENATE_BASE_AND_DATA, 8, 8 * MECH_SECRET_MAX, false},
         {CKM_TLS12_MASTER_KEY_DERIVE, 48, 48, false},

@@ -2,6 +2,7 @@
 #include "soft_test.h"
 
 #include <soft/aes.h>
+#include <soft/internal.h>
 
 static const char *const mode_names[AES_MODES] = {
     [AES_ECB] = "ECB",    [AES_CBC] = "CBC",   [AES_CTR] = "CTR",
@@ -161,6 +162,17 @@ static void refuses_lengths(void **state)
 
 /* ---- GHASH ---- */
 
+static bool by_integers(const uint8_t *h16, uint8_t *y16, const uint8_t *blocks, size_t n)
+{
+    ghash_by_integers(h16, y16, blocks, n);
+    return true;
+}
+
+/* The second answers false where the processor has no such instruction. */
+static bool (*const ghash_ways[])(const uint8_t *, uint8_t *, const uint8_t *,
+                                  size_t) = {by_integers, ghash_by_clmul};
+enum { GHASH_WAYS = sizeof(ghash_ways) / sizeof(*ghash_ways) };
+
 /* McGrew and Viega, "The Galois/Counter Mode of Operation", appendix B, test cases 2, 3 and 4:
  * H, the blocks (A, C and their lengths), GHASH(H, A, C). */
 static void ghash_gcm_specification(void **state)
@@ -187,10 +199,13 @@ static void ghash_gcm_specification(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         struct hex h = unhex(cases[i].h), blocks = unhex(cases[i].blocks);
         for (size_t first = 0; first <= blocks.n; first += 16) {
-            uint8_t y[16] = {0};
-            soft_ghash(h.p, y, blocks.p, first);
-            soft_ghash(h.p, y, blocks.p + first, blocks.n - first);
-            assert_hex(y, cases[i].hash);
+            for (size_t way = 0; way < GHASH_WAYS; way++) {
+                uint8_t y[16] = {0};
+                if (!ghash_ways[way](h.p, y, blocks.p, first))
+                    continue;
+                ghash_ways[way](h.p, y, blocks.p + first, blocks.n - first);
+                assert_hex(y, cases[i].hash);
+            }
         }
     }
 }
@@ -231,9 +246,38 @@ static void ghash_as_by_the_letter(void **state)
             memset(x, i & 2 ? 0xFF : 0x84, 16);
         }
         multiply_slowly(x, h, expected);
-        memcpy(y, x, 16);
-        soft_ghash(h, y, zero, 16);
-        assert_memory_equal(y, expected, 16);
+        for (size_t way = 0; way < GHASH_WAYS; way++) {
+            memcpy(y, x, 16);
+            if (ghash_ways[way](h, y, zero, 16))
+                assert_memory_equal(y, expected, 16);
+        }
+    }
+}
+
+/* Several blocks by the letter, so many that some are taken together and some are left over. */
+static void ghash_of_many_blocks(void **state)
+{
+    (void)state;
+    enum { BLOCKS = 14 };
+    uint8_t h[16], start[16], blocks[16 * BLOCKS];
+    for (uint32_t i = 0; i < 50; i++) {
+        fill(h, sizeof(h), 3 * i);
+        fill(start, sizeof(start), 3 * i + 1);
+        fill(blocks, sizeof(blocks), 3 * i + 2);
+        uint8_t expected[16];
+        memcpy(expected, start, 16);
+        for (size_t n = 0; n <= BLOCKS; n++) {
+            for (size_t way = 0; way < GHASH_WAYS; way++) {
+                uint8_t y[16];
+                memcpy(y, start, 16);
+                if (ghash_ways[way](h, y, blocks, 16 * n))
+                    assert_memory_equal(y, expected, 16);
+            }
+            for (size_t j = 0; n < BLOCKS && j < 16; j++)
+                expected[j] ^= blocks[16 * n + j];
+            if (n < BLOCKS)
+                multiply_slowly(expected, h, expected);
+        }
     }
 }
 
@@ -246,6 +290,7 @@ int main(void)
         cmocka_unit_test(refuses_lengths),
         cmocka_unit_test(ghash_gcm_specification),
         cmocka_unit_test(ghash_as_by_the_letter),
+        cmocka_unit_test(ghash_of_many_blocks),
     };
     return run_soft_tests(tests);
 }

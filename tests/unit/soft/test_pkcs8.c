@@ -72,6 +72,53 @@ static void round_trip_with_the_command(void **state)
     }
 }
 
+/* What the store keeps: read without arithmetic it is the same key, read with it right as well; and
+ * so is what was stored before the public key was in it. */
+static void stored_is_the_same_key(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < KINDS; i++) {
+        struct file f = generate(i);
+        CLEANUP(soft_private_free)
+        struct soft_private *k = NULL, *stored = NULL, *older = NULL, *checked = NULL;
+        CLEANUP(secret_free) struct secret der = {0};
+        assert_ok(soft_private_from_pkcs8(BYTES(f.p, f.n), &k));
+        assert_ok(soft_private_to_stored(k, &der));
+        assert_ok(soft_private_from_stored(secret_bytes(&der), &stored));
+        assert_ok(soft_private_from_stored(BYTES(f.p, f.n), &older));
+        assert_ok(soft_private_from_pkcs8(secret_bytes(&der), &checked));
+        assert_written(stored, BYTES(f.p, f.n));
+        assert_written(older, BYTES(f.p, f.n));
+        assert_written(checked, BYTES(f.p, f.n));
+        EVP_PKEY *evp = evp_private(k);
+        assert_same_public(stored, evp);
+        assert_same_public(older, evp);
+        EVP_PKEY_free(evp);
+    }
+}
+
+/* Damage is still found where it cannot be read; no byte beyond the end is looked at. */
+static void stored_refuses_every_cut(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < KINDS; i++) {
+        struct file f = generate(i);
+        CLEANUP(soft_private_free) struct soft_private *k = NULL;
+        CLEANUP(secret_free) struct secret der = {0};
+        struct soft_private *none = NULL;
+        assert_ok(soft_private_from_pkcs8(BYTES(f.p, f.n), &k));
+        assert_ok(soft_private_to_stored(k, &der));
+        for (size_t n = 0; n < der.n; n++) {
+            uint8_t *exact = malloc(n ? n : 1);
+            memcpy(exact, der.p, n);
+            assert_int_equal(soft_private_from_stored(BYTES(exact, n), &none),
+                             CKR_ATTRIBUTE_VALUE_INVALID);
+            free(exact);
+        }
+        assert_null(none);
+    }
+}
+
 /* What we write the command reads, finds right and writes the same. */
 static void the_command_reads_ours(void **state)
 {
@@ -412,6 +459,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(round_trip_with_the_command),
         cmocka_unit_test(the_command_reads_ours),
+        cmocka_unit_test(stored_is_the_same_key),
+        cmocka_unit_test(stored_refuses_every_cut),
         cmocka_unit_test(refuses_every_cut),
         cmocka_unit_test(every_flip),
         cmocka_unit_test(ed25519_forms),

@@ -219,7 +219,8 @@ struct thread {
 static CK_RV work(struct thread *t)
 {
     for (unsigned i = 0; i < ROUNDS; i++) {
-        int64_t id, *ids;
+        int64_t id;
+        struct store_found *ids;
         size_t n;
         uint64_t generation;
         char text[16];
@@ -227,7 +228,7 @@ static CK_RV work(struct thread *t)
         TRY(add_object(t->s, 1, t->number * ROUNDS + i, &id));
         const struct store_match match = {STORE_ID, {BYTES_STR(text)}, 1};
         TRY(store_objects_find(t->s, 1, true, &match, 1, &ids, &n));
-        bool right = n == 1 && ids[0] == id;
+        bool right = n == 1 && ids[0].id == id;
         free(ids);
         CLEANUP(store_object_free) struct store_object o = {0};
         TRY(store_object_get(t->s, 1, id, &o));

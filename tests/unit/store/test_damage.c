@@ -107,7 +107,7 @@ static void try_everything(struct fixture *f)
     CLEANUP(store_object_free) struct store_object o = {0};
     CLEANUP(buf_free) struct buf note = {0};
     struct store_nv *nv = NULL;
-    int64_t *ids = NULL;
+    struct store_found *ids = NULL;
     CK_SLOT_ID slots[4];
     size_t n = 4;
     store_slots(s, slots, &n);

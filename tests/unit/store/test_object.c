@@ -125,13 +125,13 @@ static void a_deleted_id_is_never_used_again(void **state)
 static size_t find(struct store *s, int64_t token, bool with_private, const struct store_match *m,
                    size_t n_matches, int64_t *first)
 {
-    int64_t *ids;
+    struct store_found *ids;
     size_t n;
     OK(store_objects_find(s, token, with_private, m, n_matches, &ids, &n));
     for (size_t i = 1; i < n; i++)
-        assert_true(ids[i - 1] < ids[i]);
+        assert_true(ids[i - 1].id < ids[i].id);
     if (first && n)
-        *first = ids[0];
+        *first = ids[0].id;
     free(ids);
     return n;
 }

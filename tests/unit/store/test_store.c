@@ -14,7 +14,7 @@ static void missing_store_reads_as_empty(void **state)
     assert_int_equal(store_token_get(f->s, 1, &t), CKR_SLOT_ID_INVALID);
     struct store_object o;
     assert_int_equal(store_object_get(f->s, 1, 1, &o), CKR_OBJECT_HANDLE_INVALID);
-    int64_t *ids;
+    struct store_found *ids;
     OK(store_objects_find(f->s, 1, true, NULL, 0, &ids, &n));
     assert_int_equal(n, 0);
     free(ids);
@@ -102,6 +102,34 @@ static void generation_sees_own_and_foreign_changes(void **state)
     assert_int_equal(note.n, 0);
     OK(store_generation(f->s, &g[5]));
     assert_true(g[5] > g[4]);
+    store_close(&other);
+}
+
+/* Each change of another connection shows at once, however many there are in a moment; where there
+ * is none, not even the file's lock is waited for. */
+static void generation_misses_no_change(void **state)
+{
+    struct fixture *f = *state;
+    struct store *other;
+    sqlite3 *holder;
+    uint64_t before, now;
+    OK(store_open(f->dir, &other));
+    OK(store_note_set(f->s, "n", BYTES_STR("1")));
+    OK(store_generation(f->s, &before));
+    for (int i = 0; i < 200; i++, before = now) {
+        OK(store_note_set(other, "n", BYTES_STR(i % 2 ? "2" : "3")));
+        OK(store_generation(f->s, &now));
+        assert_true(now > before);
+    }
+    assert_int_equal(sqlite3_open(f->path, &holder), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(holder, "BEGIN EXCLUSIVE; DELETE FROM note", NULL, NULL, NULL),
+                     SQLITE_OK);
+    OK(store_generation(f->s, &now)); /* nothing is committed yet */
+    assert_true(now == before);
+    assert_int_equal(sqlite3_exec(holder, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(holder);
+    OK(store_generation(f->s, &now));
+    assert_true(now > before);
     store_close(&other);
 }
 
@@ -201,6 +229,7 @@ int main(void)
         TEST(changes_of_what_is_not_there_make_no_store),
         TEST(notes_are_kept_and_replaced),
         TEST(generation_sees_own_and_foreign_changes),
+        TEST(generation_misses_no_change),
         TEST(a_deleted_or_replaced_file_is_noticed),
         TEST(a_relative_directory_stays_where_it_was),
         TEST(the_format_says_who_it_is),
