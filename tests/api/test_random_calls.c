@@ -596,6 +596,7 @@ static bool no_such_key(CK_RV rv)
 {
     return rv == CKR_KEY_TYPE_INCONSISTENT || rv == CKR_KEY_HANDLE_INVALID ||
            rv == CKR_WRAPPING_KEY_TYPE_INCONSISTENT || rv == CKR_WRAPPING_KEY_HANDLE_INVALID ||
+           rv == CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT || rv == CKR_UNWRAPPING_KEY_HANDLE_INVALID ||
            rv == CKR_KEY_UNEXTRACTABLE;
 }
 
@@ -639,6 +640,8 @@ static void wrap_and_unwrap(struct caller *c)
     CK_RV rv = CKR_KEY_HANDLE_INVALID;
     if (authenticated)
         m = (CK_MECHANISM){CKM_AES_GCM, &message, sizeof message};
+    else if (m.mechanism == CKM_AES_GCM && one_in(c, 2))
+        fill_gcm_wrap(c, &m);
     for (int i = 0; i < 2 * TRIES && no_such_key(rv); i++) {
         if (rv != CKR_KEY_UNEXTRACTABLE)
             wrapping = some_object(c);
@@ -695,10 +698,10 @@ static void encapsulate(struct caller *c)
     handle = untouched;
     for (int i = 0; i < TRIES && no_such_key(rv); i++) {
         rv = f->C_DecapsulateKey(s, &m, some_object(c), t.a, t.n, ciphertext, n, &handle);
-        judge(c, NEW | TYPE | PARAM | DERIVE | CIPHERTEXT, rv);
+        judge(c, NEW | UNWRAP | KEY_SIZE, rv);
     }
     if (handle != untouched)
-        judge_new(c, handle, NEW | TYPE | PARAM | DERIVE | CIPHERTEXT, rv);
+        judge_new(c, handle, NEW | UNWRAP | KEY_SIZE, rv);
 }
 
 /* ---- operations ---------------------------------------------------------------------------- */
