@@ -136,10 +136,11 @@ struct blob *part(struct parts *p, CK_ATTRIBUTE_TYPE type)
     CK_ULONG i = place_of(p, type);
     assert_in_range(i, 0, p->n - 1);
     /* drop_part leaves values where they are */
-    for (size_t k = 0; k < COUNT(p->value); k++)
-        if (p->v[i].pValue == p->value[k].p)
-            return &p->value[k];
-    return NULL;
+    size_t k = 0;
+    while (k < COUNT(p->value) && p->v[i].pValue != p->value[k].p)
+        k++;
+    assert_in_range(k, 0, COUNT(p->value) - 1);
+    return &p->value[k];
 }
 
 static void set_blob(struct parts *p, CK_ATTRIBUTE_TYPE type, struct blob value)

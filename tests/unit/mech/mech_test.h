@@ -81,4 +81,24 @@ static inline void assert_taken(const struct mech *m, const struct mech_key *key
     assert_ok(m->params(m, &in, key, ret));
 }
 
+static inline EVP_PKEY *evp_rsa_public(struct bytes modulus, struct bytes exponent)
+{
+    EVP_PKEY *ret = NULL;
+    BIGNUM *n = BN_bin2bn(modulus.p, (int)modulus.n, NULL);
+    BIGNUM *e = BN_bin2bn(exponent.p, (int)exponent.n, NULL);
+    OSSL_PARAM_BLD *bld = OSSL_PARAM_BLD_new();
+    OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_N, n);
+    OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_E, e);
+    OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(bld);
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
+    assert_int_equal(EVP_PKEY_fromdata_init(ctx), 1);
+    assert_int_equal(EVP_PKEY_fromdata(ctx, &ret, EVP_PKEY_PUBLIC_KEY, params), 1);
+    EVP_PKEY_CTX_free(ctx);
+    OSSL_PARAM_free(params);
+    OSSL_PARAM_BLD_free(bld);
+    BN_free(n);
+    BN_free(e);
+    return ret;
+}
+
 #endif

@@ -333,26 +333,6 @@ static void test_rsa_wraps(void **state)
     EVP_PKEY_free(pair);
 }
 
-static EVP_PKEY *evp_public(struct bytes modulus, struct bytes exponent)
-{
-    EVP_PKEY *ret = NULL;
-    BIGNUM *n = BN_bin2bn(modulus.p, (int)modulus.n, NULL);
-    BIGNUM *e = BN_bin2bn(exponent.p, (int)exponent.n, NULL);
-    OSSL_PARAM_BLD *bld = OSSL_PARAM_BLD_new();
-    OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_N, n);
-    OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_E, e);
-    OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(bld);
-    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
-    assert_int_equal(EVP_PKEY_fromdata_init(ctx), 1);
-    assert_int_equal(EVP_PKEY_fromdata(ctx, &ret, EVP_PKEY_PUBLIC_KEY, params), 1);
-    EVP_PKEY_CTX_free(ctx);
-    OSSL_PARAM_free(params);
-    OSSL_PARAM_BLD_free(bld);
-    BN_free(n);
-    BN_free(e);
-    return ret;
-}
-
 /* Libcrypto wraps, the TPM unwraps. */
 static void test_rsa_unwraps(void **state)
 {
@@ -362,7 +342,7 @@ static void test_rsa_unwraps(void **state)
     fill(plain, sizeof(plain), 2);
     fill(aes, sizeof(aes), 3);
     pair_rsa(&pair, 8 * MODULUS);
-    EVP_PKEY *evp = evp_public(buf_bytes(&pair.made.modulus), buf_bytes(&pair.made.exponent));
+    EVP_PKEY *evp = evp_rsa_public(buf_bytes(&pair.made.modulus), buf_bytes(&pair.made.exponent));
     const struct mech_key key = {.type = CKK_RSA,
                                  .modulus_bits = 8 * MODULUS,
                                  .modulus = buf_bytes(&pair.made.modulus),

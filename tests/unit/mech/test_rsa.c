@@ -12,26 +12,6 @@ static struct key small, big;
 
 static const struct mech_key bits2048 = {.type = CKK_RSA, .modulus_bits = 2048};
 
-static EVP_PKEY *evp_public(struct bytes modulus, struct bytes exponent)
-{
-    EVP_PKEY *ret = NULL;
-    BIGNUM *n = BN_bin2bn(modulus.p, (int)modulus.n, NULL);
-    BIGNUM *e = BN_bin2bn(exponent.p, (int)exponent.n, NULL);
-    OSSL_PARAM_BLD *bld = OSSL_PARAM_BLD_new();
-    OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_N, n);
-    OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_RSA_E, e);
-    OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(bld);
-    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
-    assert_int_equal(EVP_PKEY_fromdata_init(ctx), 1);
-    assert_int_equal(EVP_PKEY_fromdata(ctx, &ret, EVP_PKEY_PUBLIC_KEY, params), 1);
-    EVP_PKEY_CTX_free(ctx);
-    OSSL_PARAM_free(params);
-    OSSL_PARAM_BLD_free(bld);
-    BN_free(n);
-    BN_free(e);
-    return ret;
-}
-
 static void key_make(struct key *key, unsigned bits)
 {
     struct mech_pair_wanted wanted = {.parent = srk(), .modulus_bits = bits};
@@ -41,7 +21,7 @@ static void key_make(struct key *key, unsigned bits)
     struct bytes modulus = buf_bytes(&key->pair.made.modulus),
                  exponent = buf_bytes(&key->pair.made.exponent);
     assert_ok(soft_key_rsa(modulus, exponent, &key->public_));
-    key->evp = evp_public(modulus, exponent);
+    key->evp = evp_rsa_public(modulus, exponent);
     key->k = bits / 8;
     assert_int_equal(EVP_PKEY_get_bits(key->evp), bits);
 }
