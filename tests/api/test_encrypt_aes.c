@@ -633,6 +633,54 @@ static void tampered(void **state)
     each_vector(tamper);
 }
 
+static void padded(CK_RV expected, CK_MECHANISM *m, CK_OBJECT_HANDLE key, const char *mode,
+                   const char *hex, CK_ULONG want_n)
+{
+    static const CK_BYTE value[16] = {5};
+    CK_BYTE out[64], wrapped[64], iv[16] = {0};
+    struct blob in = unhex(hex);
+    CK_ULONG n = evp_encrypt(mode, false, value, sizeof value, strcmp(mode, "CBC") == 0 ? iv : NULL,
+                             in.p, in.n, wrapped),
+             out_n;
+    assert_rv(expected, crypt(fx.session, false, m, key, wrapped, n, 0, out, &out_n));
+    if (expected == CKR_OK)
+        assert_int_equal(out_n, want_n);
+    assert_idle(fx.session);
+}
+
+/* What was encrypted is not padded as the mechanism says: PKCS #7 of blocks and of semiblocks, and
+ * RFC 5649, 3, whose shortest form is one block of ECB. */
+static void wrong_paddings(void **state)
+{
+    (void)state;
+    static const CK_BYTE value[16] = {5};
+    const CK_RV wrong = CKR_ENCRYPTED_DATA_INVALID;
+    CK_BYTE iv[16] = {0};
+    CK_MECHANISM *cbc = MECHANISM_WITH(CKM_AES_CBC_PAD, iv);
+    CK_MECHANISM *pkcs7 = MECHANISM(CKM_AES_KEY_WRAP_PKCS7), *kwp = MECHANISM(CKM_AES_KEY_WRAP_KWP);
+    for (enum place place = 0; place < PLACES; place++) {
+        CK_OBJECT_HANDLE key = import_key(fx.session, place, CKK_AES, value, sizeof value);
+        padded(CKR_OK, cbc, key, "CBC", "000102030405060708090a0b0c030303", 13);
+        padded(CKR_OK, cbc, key, "CBC", "10101010101010101010101010101010", 0);
+        padded(wrong, cbc, key, "CBC", "000102030405060708090a0b0c030203", 0);
+        padded(wrong, cbc, key, "CBC", "000102030405060708090a0b0c020303", 0);
+        padded(wrong, cbc, key, "CBC", "00000000000000000000000000000000", 0);
+        padded(wrong, cbc, key, "CBC", "11111111111111111111111111111111", 0);
+        padded(CKR_OK, pkcs7, key, "WRAP", "00010203040506070809020202020202", 14);
+        padded(wrong, pkcs7, key, "WRAP", "00010203040506070809020202020302", 0);
+        padded(wrong, pkcs7, key, "WRAP", "00010203040506070809020202020200", 0);
+        padded(wrong, pkcs7, key, "WRAP", "00010203040506070909090909090909", 0);
+        padded(CKR_OK, kwp, key, "ECB", "a65959a6000000036162630000000000", 3);
+        padded(CKR_OK, kwp, key, "ECB", "a65959a6000000086162636465666768", 8);
+        padded(wrong, kwp, key, "ECB", "a65959a6000000036162630000000001", 0);
+        padded(wrong, kwp, key, "ECB", "a65959a6000000036162630100000000", 0);
+        padded(wrong, kwp, key, "ECB", "a65959a6000000000000000000000000", 0);
+        padded(wrong, kwp, key, "ECB", "a65959a6000000096162636465666768", 0);
+        padded(wrong, kwp, key, "ECB", "a65959a6ffffffff6162636465666768", 0);
+        padded(wrong, kwp, key, "ECB", "a65959a7000000036162630000000000", 0);
+    }
+}
+
 /* ---- keys ---------------------------------------------------------------------------------- */
 
 static CK_OBJECT_HANDLE key_with(const CK_ATTRIBUTE *more, CK_ULONG n)
@@ -847,6 +895,7 @@ int main(void)
         USER_TEST(gcm_of_both_layouts),
         USER_TEST(parameters_are_copied),
         USER_TEST(tampered),
+        USER_TEST(wrong_paddings),
         USER_TEST(usage),
         USER_TEST(other_keys),
         USER_TEST(allowed_mechanisms),

@@ -99,8 +99,6 @@ static const struct {
     COMBINE(CONCATENATE_DATA_AND_BASE),
     COMBINE(XOR_BASE_AND_DATA),
     COMBINE(EXTRACT_KEY_FROM_KEY),
-    IN("unit/mech/test_encrypt_data.c", AES_ECB_ENCRYPT_DATA),
-    IN("unit/mech/test_encrypt_data.c", AES_CBC_ENCRYPT_DATA),
     TLS(TLS12_MASTER_KEY_DERIVE),
     TLS(TLS12_MASTER_KEY_DERIVE_DH),
     TLS(TLS12_EXTENDED_MASTER_KEY_DERIVE),
