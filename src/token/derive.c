@@ -215,6 +215,11 @@ static CK_RV settle(struct session *s, struct derivation *d, struct object *o, s
 
 /* ---- the derivation ------------------------------------------------------------------------ */
 
+static bool kept(const struct object *o)
+{
+    return o && (attrs_true(&o->attrs, CKA_SENSITIVE) || !attrs_true(&o->attrs, CKA_EXTRACTABLE));
+}
+
 static CK_RV run(struct session *s, struct derivation *d, struct secret *ret)
 {
     size_t total = 0;
@@ -230,6 +235,7 @@ static CK_RV run(struct session *s, struct derivation *d, struct secret *ret)
                              .params = &d->params,
                              .key = &d->base_held.key,
                              .other = d->other_held.key.value,
+                             .kept = kept(d->base) || kept(d->other),
                              .extra_n = d->length + 1,
                              .tpm = s->token->lib->tpm};
     return token_use_rv(d->mech->derive(&call, total, ret));
