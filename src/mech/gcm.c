@@ -164,7 +164,6 @@ static CK_RV gcm_start(const struct mech_call *call, struct mech_stream *s)
 {
     TRY(secret_new(&s->state, sizeof(struct gcm)));
     struct gcm *g = (void *)s->state.p;
-    s->gather = call->key->tpm_key; /* who seals has no use for a part without the tag */
     TRY(gcm_begin(call, g));
     gcm_add_aad(g, buf_bytes(&call->params->aad));
     ghash_pad(&g->hash);
