@@ -37,18 +37,6 @@ CK_RV combine_params_offset(const struct mech *m, const CK_MECHANISM *in,
     return CKR_OK;
 }
 
-/* ---- how much of a key --------------------------------------------------------------------- */
-
-enum { SHORTEST = 16 };
-
-/* A kept key goes in as a whole, or with so many bytes that nobody can try them all: one byte is
- * told by the new key's check value, and after it the next. */
-static CK_RV enough(const struct mech_call *call, size_t used, size_t of)
-{
-    bool few = used && used < of && used < SHORTEST;
-    return call->kept && few ? CKR_KEY_SIZE_RANGE : CKR_OK;
-}
-
 /* ---- concatenation ------------------------------------------------------------------------- */
 
 /* The first want bytes of both; all of them without want. A key of no bytes is none. data: which of
@@ -61,8 +49,8 @@ static CK_RV concatenate(const struct mech_call *call, struct bytes a, struct by
         return CKR_KEY_SIZE_RANGE;
     TRY(derive_length(want, both, both, &n));
     size_t of_a = n < a.n ? n : a.n;
-    TRY(a.p == data ? CKR_OK : enough(call, of_a, a.n));
-    TRY(b.p == data ? CKR_OK : enough(call, n - of_a, b.n));
+    TRY(a.p == data ? CKR_OK : derive_enough(call, of_a, a.n));
+    TRY(b.p == data ? CKR_OK : derive_enough(call, n - of_a, b.n));
     TRY(secret_new(ret, n));
     if (of_a)
         memcpy(ret->p, a.p, of_a);
@@ -103,7 +91,7 @@ CK_RV combine_xor(const struct mech_call *call, size_t want, struct secret *ret)
     if (most == 0)
         return CKR_KEY_SIZE_RANGE;
     TRY(derive_length(want, most, most, &n));
-    TRY(enough(call, n, base.n));
+    TRY(derive_enough(call, n, base.n));
     TRY(secret_new(ret, n));
     for (size_t i = 0; i < n; i++)
         ret->p[i] = base.p[i] ^ data.p[i];
@@ -119,7 +107,7 @@ CK_RV combine_extract(const struct mech_call *call, size_t want, struct secret *
     if (offset / 8 >= base.n)
         return CKR_MECHANISM_PARAM_INVALID;
     TRY(derive_length(want, 0, base.n, &n));
-    TRY(enough(call, n, base.n));
+    TRY(derive_enough(call, n, base.n));
     TRY(secret_new(ret, n));
     for (size_t i = 0; i < n; i++) {
         unsigned high = base.p[(offset / 8 + i) % base.n];

@@ -205,6 +205,34 @@ static void test_no_small_pieces(void **state)
     }
 }
 
+/* The same of the key block of a TLS connection and of exported keys: a shorter one is the
+ * beginning of the longer. (The IVs of CKM_TLS12_KEY_AND_MAC_DERIVE tell of it, as 6.40.6 warns.)
+ */
+static void test_no_small_tls_pieces(void **state)
+{
+    (void)state;
+    CK_ATTRIBUTE kept[] = {ATTR_BOOL(CKA_SENSITIVE, true), ATTR_BOOL(CKA_EXTRACTABLE, false)};
+    CK_OBJECT_HANDLE base = make_secret(CKK_GENERIC_SECRET, 48, kept, 2), key;
+    CK_BYTE random[32] = {0};
+    CK_SSL3_KEY_MAT_OUT out = {.pIVClient = NULL};
+    CK_TLS12_KEY_MAT_PARAMS block = {.ulMacSizeInBits = 8,
+                                     .ulKeySizeInBits = 128,
+                                     .RandomInfo = {random, 32, random, 32},
+                                     .pReturnedKeyMaterial = &out,
+                                     .prfHashMechanism = CKM_SHA256};
+    CK_TLS_KDF_PARAMS exported = {
+        CKM_SHA256, (CK_BYTE_PTR) "label", 5, {random, 32, random, 32}, NULL, 0};
+    CK_ATTRIBUTE aes[] = {ATTR_ULONG(CKA_KEY_TYPE, CKK_AES)};
+    CK_ATTRIBUTE one[] = {ATTR_ULONG(CKA_VALUE_LEN, 1)}, many[] = {ATTR_ULONG(CKA_VALUE_LEN, 16)};
+    CK_MECHANISM *keys = MECHANISM_WITH(CKM_TLS12_KEY_SAFE_DERIVE, block),
+                 *kdf = MECHANISM_WITH(CKM_TLS_KDF, exported);
+    assert_rv(CKR_KEY_SIZE_RANGE, p11->C_DeriveKey(fx.session, keys, base, aes, 1, NULL));
+    block.ulMacSizeInBits = 160;
+    assert_ok(p11->C_DeriveKey(fx.session, keys, base, aes, 1, NULL));
+    assert_rv(CKR_KEY_SIZE_RANGE, p11->C_DeriveKey(fx.session, kdf, base, one, 1, &key));
+    assert_ok(p11->C_DeriveKey(fx.session, kdf, base, many, 1, &key));
+}
+
 /* ---- aliasing ------------------------------------------------------------------------------ */
 
 /* RFC 8032, 5.1.6 reads the message twice. If the signature's first half lay over the message by
@@ -258,6 +286,7 @@ int main(void)
         TEST(test_eddsa_in_place),
         TEST(test_value_twice),
         TEST(test_no_small_pieces),
+        TEST(test_no_small_tls_pieces),
         TEST(test_rsa_in_place),
         TEST(test_sealed_value_without_login),
     };
