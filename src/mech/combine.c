@@ -39,15 +39,19 @@ CK_RV combine_params_offset(const struct mech *m, const CK_MECHANISM *in,
 
 /* ---- concatenation ------------------------------------------------------------------------- */
 
-/* The first want bytes of both; all of them without want. A key of no bytes is none. */
-static CK_RV concatenate(struct bytes a, struct bytes b, size_t want, struct secret *ret)
+/* The first want bytes of both; all of them without want. A key of no bytes is none. data: which of
+ * both is no key. */
+static CK_RV concatenate(const struct mech_call *call, struct bytes a, struct bytes b,
+                         const uint8_t *data, size_t want, struct secret *ret)
 {
     size_t n, both = a.n + b.n;
     if (both == 0)
         return CKR_KEY_SIZE_RANGE;
     TRY(derive_length(want, both, both, &n));
-    TRY(secret_new(ret, n));
     size_t of_a = n < a.n ? n : a.n;
+    TRY(a.p == data ? CKR_OK : derive_enough(call, of_a, a.n));
+    TRY(b.p == data ? CKR_OK : derive_enough(call, n - of_a, b.n));
+    TRY(secret_new(ret, n));
     if (of_a)
         memcpy(ret->p, a.p, of_a);
     if (n > of_a)
@@ -59,21 +63,21 @@ CK_RV combine_base_key(const struct mech_call *call, size_t want, struct secret 
 {
     struct bytes base;
     TRY(derive_value(call, &base));
-    return concatenate(base, call->other, want, ret);
+    return concatenate(call, base, call->other, NULL, want, ret);
 }
 
 CK_RV combine_base_data(const struct mech_call *call, size_t want, struct secret *ret)
 {
-    struct bytes base;
+    struct bytes base, data = buf_bytes(&call->params->derivation.data);
     TRY(derive_value(call, &base));
-    return concatenate(base, buf_bytes(&call->params->derivation.data), want, ret);
+    return concatenate(call, base, data, data.p, want, ret);
 }
 
 CK_RV combine_data_base(const struct mech_call *call, size_t want, struct secret *ret)
 {
-    struct bytes base;
+    struct bytes base, data = buf_bytes(&call->params->derivation.data);
     TRY(derive_value(call, &base));
-    return concatenate(buf_bytes(&call->params->derivation.data), base, want, ret);
+    return concatenate(call, data, base, data.p, want, ret);
 }
 
 /* ---- xor, extraction ----------------------------------------------------------------------- */
@@ -87,6 +91,7 @@ CK_RV combine_xor(const struct mech_call *call, size_t want, struct secret *ret)
     if (most == 0)
         return CKR_KEY_SIZE_RANGE;
     TRY(derive_length(want, most, most, &n));
+    TRY(derive_enough(call, n, base.n));
     TRY(secret_new(ret, n));
     for (size_t i = 0; i < n; i++)
         ret->p[i] = base.p[i] ^ data.p[i];
@@ -102,6 +107,7 @@ CK_RV combine_extract(const struct mech_call *call, size_t want, struct secret *
     if (offset / 8 >= base.n)
         return CKR_MECHANISM_PARAM_INVALID;
     TRY(derive_length(want, 0, base.n, &n));
+    TRY(derive_enough(call, n, base.n));
     TRY(secret_new(ret, n));
     for (size_t i = 0; i < n; i++) {
         unsigned high = base.p[(offset / 8 + i) % base.n];

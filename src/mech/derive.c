@@ -39,6 +39,14 @@ CK_RV derive_length(size_t want, size_t natural, size_t most, size_t *ret)
     return CKR_OK;
 }
 
+enum { SHORTEST = 16 };
+
+CK_RV derive_enough(const struct mech_call *call, size_t used, size_t of)
+{
+    bool few = used && used < of && used < SHORTEST;
+    return call->kept && few ? CKR_KEY_SIZE_RANGE : CKR_OK;
+}
+
 /* ---- the base key as a pseudorandom function ------------------------------------------------ */
 
 static CK_RV run_cmac(const void *key, const struct bytes *parts, size_t n_parts, uint8_t *ret)

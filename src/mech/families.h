@@ -102,6 +102,10 @@ CK_RV derive_value(const struct mech_call *call, struct bytes *ret);
  * CKR_KEY_SIZE_RANGE: more than most. */
 CK_RV derive_length(size_t want, size_t natural, size_t most, size_t *ret);
 
+/* What is kept goes into a new key as a whole, or with so many bytes that nobody can try them all:
+ * one byte is told by the new key's check value, and after it the next. CKR_KEY_SIZE_RANGE. */
+CK_RV derive_enough(const struct mech_call *call, size_t used, size_t of);
+
 /* params->derivation.prf under the base key, wherever that is; call must outlive it.
  * CKR_KEY_FUNCTION_NOT_PERMITTED: the TPM does not compute it; CKR_KEY_TYPE_INCONSISTENT. */
 CK_RV derive_prf(const struct mech_call *call, struct soft_prf *ret);

@@ -92,6 +92,7 @@ struct mech_call {
     const struct mech_params *params;
     const struct mech_key *key;
     struct bytes other;    /* the value of params->derivation.other */
+    bool kept;             /* key or other is sensitive, or not extractable */
     const size_t *extra_n; /* bytes of each of params->derivation.extra */
     struct tpm *tpm;
 };

@@ -205,6 +205,8 @@ CK_RV tls_key_and_mac(const struct mech_call *call, size_t want, struct secret *
     size_t n = 2 * (d->mac_bits / 8 + d->key_bits / 8 + d->iv_n);
     if (want && want != n)
         return CKR_KEY_SIZE_RANGE;
+    TRY(derive_enough(call, d->mac_bits / 8, n)); /* the key block is others' keys, too */
+    TRY(derive_enough(call, d->key_bits / 8, n));
     return derive(call, n, ret);
 }
 
@@ -212,6 +214,7 @@ CK_RV tls_kdf(const struct mech_call *call, size_t want, struct secret *ret)
 {
     size_t n;
     TRY(derive_length(want, 0, MECH_SECRET_MAX, &n));
+    TRY(derive_enough(call, n, MECH_SECRET_MAX)); /* the beginning of every longer one */
     return derive(call, n, ret);
 }
 

@@ -215,6 +215,11 @@ static CK_RV settle(struct session *s, struct derivation *d, struct object *o, s
 
 /* ---- the derivation ------------------------------------------------------------------------ */
 
+static bool kept(const struct object *o)
+{
+    return o && (attrs_true(&o->attrs, CKA_SENSITIVE) || !attrs_true(&o->attrs, CKA_EXTRACTABLE));
+}
+
 static CK_RV run(struct session *s, struct derivation *d, struct secret *ret)
 {
     size_t total = 0;
@@ -230,6 +235,7 @@ static CK_RV run(struct session *s, struct derivation *d, struct secret *ret)
                              .params = &d->params,
                              .key = &d->base_held.key,
                              .other = d->other_held.key.value,
+                             .kept = kept(d->base) || kept(d->other),
                              .extra_n = d->length + 1,
                              .tpm = s->token->lib->tpm};
     return token_use_rv(d->mech->derive(&call, total, ret));
@@ -344,8 +350,11 @@ static CK_RV derive_material(struct session *s, struct derivation *d, const CK_A
     for (int i = 0; i < 2 && p->key_bits; i++)
         TRY(add_write_key(s, d, template, n));
     TRY(key_hold(s->token, d->base, &d->base_held));
-    struct mech_call call = {
-        .mech = d->mech, .params = &d->params, .key = &d->base_held.key, .tpm = s->token->lib->tpm};
+    struct mech_call call = {.mech = d->mech,
+                             .params = &d->params,
+                             .key = &d->base_held.key,
+                             .kept = kept(d->base),
+                             .tpm = s->token->lib->tpm};
     TRY(d->mech->derive(&call, 0, &block));
     struct bytes rest = secret_bytes(&block);
     for (size_t i = 0; i < d->n; i++) {

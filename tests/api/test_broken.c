@@ -176,6 +176,63 @@ static void test_value_twice(void **state)
               p11->C_CreateObject(fx.session, template, COUNT(template), &key));
 }
 
+/* 6.43: pieces of a key that may not be told are not made so small that each can be guessed by its
+ * CKA_CHECK_VALUE (J. Clulow, "On the Security of PKCS #11", 2003: reduced key space). */
+static void test_no_small_pieces(void **state)
+{
+    (void)state;
+    CK_ATTRIBUTE kept[] = {ATTR_BOOL(CKA_SENSITIVE, true), ATTR_BOOL(CKA_EXTRACTABLE, false)};
+    CK_ATTRIBUTE open[] = {ATTR_BOOL(CKA_SENSITIVE, false), ATTR_BOOL(CKA_EXTRACTABLE, true)};
+    CK_OBJECT_HANDLE secret = make_secret(CKK_GENERIC_SECRET, 32, kept, 2),
+                     known = make_secret(CKK_GENERIC_SECRET, 32, open, 2), key;
+    CK_BYTE data[32] = {0};
+    CK_EXTRACT_PARAMS bit = 24;
+    CK_KEY_DERIVATION_STRING_DATA string = {data, sizeof data};
+    CK_MECHANISM ways[] = {{CKM_EXTRACT_KEY_FROM_KEY, &bit, sizeof bit},
+                           {CKM_XOR_BASE_AND_DATA, &string, sizeof string},
+                           {CKM_CONCATENATE_BASE_AND_DATA, &string, sizeof string},
+                           {CKM_CONCATENATE_DATA_AND_BASE, &string, sizeof string},
+                           {CKM_CONCATENATE_BASE_AND_KEY, &secret, sizeof secret}};
+    for (size_t i = 0; i < COUNT(ways); i++) {
+        bool after = i > 2; /* behind 32 bytes that are known */
+        CK_OBJECT_HANDLE base = i == 4 ? known : secret;
+        CK_ATTRIBUTE one[] = {ATTR_ULONG(CKA_VALUE_LEN, after ? 33 : 1)};
+        CK_ATTRIBUTE many[] = {ATTR_ULONG(CKA_VALUE_LEN, after ? 48 : 16)};
+        assert_rv(CKR_KEY_SIZE_RANGE, p11->C_DeriveKey(fx.session, &ways[i], base, one, 1, &key));
+        assert_ok(p11->C_DeriveKey(fx.session, &ways[i], base, many, 1, &key));
+        if (i < 4)
+            assert_ok(p11->C_DeriveKey(fx.session, &ways[i], known, one, 1, &key));
+    }
+}
+
+/* The same of the key block of a TLS connection and of exported keys: a shorter one is the
+ * beginning of the longer. (The IVs of CKM_TLS12_KEY_AND_MAC_DERIVE tell of it, as 6.40.6 warns.)
+ */
+static void test_no_small_tls_pieces(void **state)
+{
+    (void)state;
+    CK_ATTRIBUTE kept[] = {ATTR_BOOL(CKA_SENSITIVE, true), ATTR_BOOL(CKA_EXTRACTABLE, false)};
+    CK_OBJECT_HANDLE base = make_secret(CKK_GENERIC_SECRET, 48, kept, 2), key;
+    CK_BYTE random[32] = {0};
+    CK_SSL3_KEY_MAT_OUT out = {.pIVClient = NULL};
+    CK_TLS12_KEY_MAT_PARAMS block = {.ulMacSizeInBits = 8,
+                                     .ulKeySizeInBits = 128,
+                                     .RandomInfo = {random, 32, random, 32},
+                                     .pReturnedKeyMaterial = &out,
+                                     .prfHashMechanism = CKM_SHA256};
+    CK_TLS_KDF_PARAMS exported = {
+        CKM_SHA256, (CK_BYTE_PTR) "label", 5, {random, 32, random, 32}, NULL, 0};
+    CK_ATTRIBUTE aes[] = {ATTR_ULONG(CKA_KEY_TYPE, CKK_AES)};
+    CK_ATTRIBUTE one[] = {ATTR_ULONG(CKA_VALUE_LEN, 1)}, many[] = {ATTR_ULONG(CKA_VALUE_LEN, 16)};
+    CK_MECHANISM *keys = MECHANISM_WITH(CKM_TLS12_KEY_SAFE_DERIVE, block),
+                 *kdf = MECHANISM_WITH(CKM_TLS_KDF, exported);
+    assert_rv(CKR_KEY_SIZE_RANGE, p11->C_DeriveKey(fx.session, keys, base, aes, 1, NULL));
+    block.ulMacSizeInBits = 160;
+    assert_ok(p11->C_DeriveKey(fx.session, keys, base, aes, 1, NULL));
+    assert_rv(CKR_KEY_SIZE_RANGE, p11->C_DeriveKey(fx.session, kdf, base, one, 1, &key));
+    assert_ok(p11->C_DeriveKey(fx.session, kdf, base, many, 1, &key));
+}
+
 /* ---- aliasing ------------------------------------------------------------------------------ */
 
 /* RFC 8032, 5.1.6 reads the message twice. If the signature's first half lay over the message by
@@ -228,6 +285,8 @@ int main(void)
         TEST(test_one_generator),
         TEST(test_eddsa_in_place),
         TEST(test_value_twice),
+        TEST(test_no_small_pieces),
+        TEST(test_no_small_tls_pieces),
         TEST(test_rsa_in_place),
         TEST(test_sealed_value_without_login),
     };

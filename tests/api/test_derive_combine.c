@@ -80,7 +80,7 @@ static void rules_of_gluing(void **state)
                            with_data(CKM_CONCATENATE_DATA_AND_BASE, &string),
                            with_data(CKM_XOR_BASE_AND_DATA, &string),
                            {CKM_EXTRACT_KEY_FROM_KEY, &from, sizeof from}};
-    CK_ATTRIBUTE length = ATTR_ULONG(CKA_VALUE_LEN, 8);
+    CK_ATTRIBUTE length = ATTR_ULONG(CKA_VALUE_LEN, 16);
     CK_ATTRIBUTE open[] = {length, ATTR_BOOL(CKA_SENSITIVE, false)};
     CK_ATTRIBUTE extractable[] = {length, ATTR_BOOL(CKA_EXTRACTABLE, true)};
     for (int kind = 0; kind < 4; kind++) {
