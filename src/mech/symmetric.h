@@ -33,8 +33,7 @@ CK_RV aes_feed_units(const struct mech_call *call, struct mech_stream *s, struct
                      size_t unit, bool hold, aes_feed *feed, uint8_t *out, size_t *ret_n);
 /* How many bytes that is, when n more come. */
 size_t aes_whole_units(const struct mech_stream *s, size_t n, size_t unit, bool hold);
-/* A block, or what one TPM command takes where s->gather is set: fifty updates of 100 bytes are
- * then five commands, not fifty. */
+/* A block, or what one TPM command takes where s->gather is set. */
 size_t aes_unit(const struct mech_stream *s);
 /* Keeps all of it. too_long: the answer when there would be more than most bytes of it. */
 CK_RV aes_collect(struct mech_stream *s, struct bytes in, size_t most, CK_RV too_long);
@@ -69,6 +68,8 @@ struct gcm {
     uint8_t counter[AES_BLOCK]; /* of the next block */
     uint8_t first[AES_BLOCK];   /* E(J0), which hides the hash */
     uint64_t aad_n, data_n;     /* bytes */
+    uint8_t ahead[GATHER];      /* key stream that is there already: its last ahead_n bytes */
+    size_t ahead_n;
 };
 
 /* With the IV of the call's parameters: one TPM command when it has 12 bytes, else two. */
