@@ -72,6 +72,10 @@ static CK_RV run_tpm_hmac(const void *key, const struct bytes *parts, size_t n_p
     const struct mech_call *call = key;
     CLEANUP(secret_free) struct secret message = {0};
     TRY(join(parts, n_parts, &message));
+    if (message.n > TPM_HMAC_HIDDEN) /* what comes is a key */
+        return error_log(CKR_KEY_FUNCTION_NOT_PERMITTED,
+                         "a derivation from so much data would show its result to who listens on "
+                         "the TPM's bus");
     return tpm_hmac(call->tpm, call->key->tpm_key, call->params->derivation.prf,
                     secret_bytes(&message), ret);
 }

@@ -50,11 +50,20 @@ void cbc_mac_pad(struct cbc_mac *m)
         m->room[m->n] = 0;
 }
 
+/* A TPM answers in clear what the next block would be chained to: that must not be the result,
+ * which may be a key. So one block more is run than there is. */
 CK_RV cbc_mac_end(const struct mech_call *call, struct cbc_mac *m, uint8_t *ret16)
 {
-    TRY(run_room(call, m));
-    memcpy(ret16, m->chain, AES_BLOCK);
-    return CKR_OK;
+    uint8_t last[2 * AES_BLOCK] = {0};
+    memcpy(last, m->room + m->n - AES_BLOCK, AES_BLOCK);
+    m->n -= AES_BLOCK;
+    if (m->n + sizeof(last) > GATHER)
+        TRY(run_room(call, m));
+    memcpy(m->room + m->n, last, sizeof(last));
+    m->n += sizeof(last);
+    CK_RV rv = aes_run(call, AES_CBC, true, m->chain, m->room, m->room, m->n);
+    memcpy(ret16, m->room + m->n - sizeof(last), AES_BLOCK);
+    return rv;
 }
 
 /* ---- CMAC (SP800-38B) ---------------------------------------------------------------------- */

@@ -9,11 +9,8 @@ enum { HOLD = 64 << 10 }; /* bytes that the TPM encrypts under one hold of its l
 static CK_RV run(const struct mech_call *call, enum aes_mode mode, bool encrypt, uint8_t *iv16,
                  const uint8_t *in, uint8_t *out, size_t n)
 {
-    static const enum tpm_cipher ciphers[AES_MODES] = {[AES_ECB] = TPM_ECB,
-                                                       [AES_CBC] = TPM_CBC,
-                                                       [AES_CTR] = TPM_CTR,
-                                                       [AES_CFB128] = TPM_CFB,
-                                                       [AES_OFB] = TPM_OFB};
+    static const enum tpm_cipher ciphers[AES_MODES] = {
+        [AES_ECB] = TPM_ECB, [AES_CBC] = TPM_CBC, [AES_CTR] = TPM_CTR, [AES_CFB128] = TPM_CFB};
     const struct mech_key *key = call->key;
     if (!key->tpm_key)
         return soft_aes(mode, encrypt, key->value, iv16, in, out, n);
@@ -69,11 +66,26 @@ static CK_RV cfb8_decrypt(const struct mech_call *call, uint8_t *iv16, const uin
     return CKR_OK;
 }
 
+/* A TPM's own OFB takes and answers in clear what it goes on from, which is keystream: whoever
+ * listens on the bus could decrypt a block of each command. */
+static CK_RV ofb(const struct mech_call *call, uint8_t *iv16, const uint8_t *in, uint8_t *out,
+                 size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (i % AES_BLOCK == 0)
+            TRY(run(call, AES_ECB, true, NULL, iv16, iv16, AES_BLOCK));
+        out[i] = in[i] ^ iv16[i % AES_BLOCK];
+    }
+    return CKR_OK;
+}
+
 CK_RV aes_run(const struct mech_call *call, enum aes_mode mode, bool encrypt, uint8_t *iv16,
               const uint8_t *in, uint8_t *out, size_t n)
 {
     if (mode == AES_CFB8 && call->key->tpm_key)
         return (encrypt ? cfb8_encrypt : cfb8_decrypt)(call, iv16, in, out, n);
+    if (mode == AES_OFB && call->key->tpm_key)
+        return ofb(call, iv16, in, out, n);
     return run(call, mode, encrypt, iv16, in, out, n);
 }
 

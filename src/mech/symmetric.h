@@ -13,7 +13,7 @@ enum {
 /* ---- symmetric.c --------------------------------------------------------------------------- */
 
 /* As soft_aes, with the key of the call wherever it is; one TPM command a KiB. (CFB8, which no TPM
- * has: a command for each byte that is encrypted.) */
+ * has: a command for each byte that is encrypted; OFB: one for each block.) */
 CK_RV aes_run(const struct mech_call *call, enum aes_mode mode, bool encrypt, uint8_t *iv16,
               const uint8_t *in, uint8_t *out, size_t n);
 /* CTR where only the lowest bits count (SP800-38A, B.1): they start again from zero, the others
@@ -33,7 +33,8 @@ CK_RV aes_feed_units(const struct mech_call *call, struct mech_stream *s, struct
                      size_t unit, bool hold, aes_feed *feed, uint8_t *out, size_t *ret_n);
 /* How many bytes that is, when n more come. */
 size_t aes_whole_units(const struct mech_stream *s, size_t n, size_t unit, bool hold);
-/* A block, or what one TPM command takes where s->gather is set. */
+/* A block, or what one TPM command takes where s->gather is set: a call in one part is not to end
+ * with a command for its last bytes. */
 size_t aes_unit(const struct mech_stream *s);
 /* Keeps all of it. too_long: the answer when there would be more than most bytes of it. */
 CK_RV aes_collect(struct mech_stream *s, struct bytes in, size_t most, CK_RV too_long);

@@ -114,9 +114,9 @@ static CK_RV take_template(enum attr_event event, unsigned place, const CK_ATTRI
             return not_here(template[i].type);
         if (r->notes & at_event[event].never)
             return attr_refuse(CKR_ATTRIBUTE_READ_ONLY, template[i].type, "the token sets it");
+        TRY(take(r, place, &template[i], so, a)); /* from here on its value may be read */
         if (r->notes & N7_SENSITIVE)
             TRY(said_once(template, i));
-        TRY(take(r, place, &template[i], so, a));
     }
     return CKR_OK;
 }

@@ -56,13 +56,13 @@ CK_RV slot_list(struct library *lib, bool present, CK_SLOT_ID *ret, CK_ULONG *co
 {
     CK_SLOT_ID *list;
     size_t n;
-    /* 2.40, 5.5: an event is what the application has not seen, and here it sees. (That begins with
-     * C_Initialize, which leaves the store alone.) */
+    /* 2.40, 5.5: an event is what the application has not seen, and here it sees: a token that
+     * comes while the list is made is told again. (That begins with C_Initialize, which leaves the
+     * store alone.) */
     CK_RV rv = slot_events_begin(lib);
     if (rv != CKR_NO_EVENT) /* more came meanwhile */
         TRY(listing(rv));
     TRY(listing(all_slots(lib, present, &list, &n)));
-    slot_events_begin(lib); /* what the application knows now; no harm when it could not be read */
     bool fits = ret && *count >= n;
     if (fits)
         memcpy(ret, list, n * sizeof(*list));

@@ -2,7 +2,8 @@
 
 /* AES and HMAC keys, and keys that are brought in from outside. */
 
-enum { CHUNK = 1024 }; /* MAX_DIGEST_BUFFER of every TPM here (part 2, 10.4.8 and its vendors) */
+/* MAX_DIGEST_BUFFER of every TPM here (part 2, 10.4.8 and its vendors) */
+enum { CHUNK = TPM_HMAC_HIDDEN };
 
 /* ---- making -------------------------------------------------------------------------------- */
 

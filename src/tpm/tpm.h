@@ -193,7 +193,8 @@ enum tpm_cipher { TPM_ECB, TPM_CBC, TPM_CTR, TPM_CFB, TPM_OFB };
  * for ECB and CBC; for the others only the last call of a stream may end within a block. */
 CK_RV tpm_aes(struct tpm *t, const struct tpm_key *key, enum tpm_cipher cipher, bool encrypt,
               uint8_t *iv, const uint8_t *in, uint8_t *out, size_t n);
-/* One command up to a KiB, then one more per KiB. */
+/* One command up to a KiB, then one more per KiB, and the result goes by in clear. */
+enum { TPM_HMAC_HIDDEN = 1024 };
 CK_RV tpm_hmac(struct tpm *t, const struct tpm_key *key, enum hash h, struct bytes data,
                uint8_t *ret);
 

@@ -173,7 +173,7 @@ static inline void spoil(struct caller *c, struct template *t)
 {
     CK_ATTRIBUTE *a = t->n ? &t->a[below(c, t->n)] : NULL;
     CK_ULONG n = below(c, 20);
-    switch (below(c, 6)) {
+    switch (below(c, 7)) {
     case 0:
         if (a && a->ulValueLen)
             a->ulValueLen--;
@@ -192,6 +192,10 @@ static inline void spoil(struct caller *c, struct template *t)
         break;
     case 4:
         add_bytes(c, t, ONE_OF(c, all_attributes), noise(c, n), n);
+        break;
+    case 5: /* once more, or without its value */
+        if (a && t->n < ATTRIBUTES)
+            t->a[t->n++] = (CK_ATTRIBUTE){a->type, one_in(c, 2) ? NULL : a->pValue, a->ulValueLen};
         break;
     default:
         add_bool(c, t, ONE_OF(c, all_attributes), one_in(c, 2));
@@ -349,6 +353,20 @@ static inline void fill_gcm(struct caller *c, CK_MECHANISM *m)
     WITH(c, m, p);
 }
 
+/* 3.2: what C_WrapKey has beside that. */
+static inline void fill_gcm_wrap(struct caller *c, CK_MECHANISM *m)
+{
+    CK_ULONG iv = one_in(c, 4) ? some_length(c) : 12, aad = one_in(c, 2) ? some_length(c) : 0;
+    CK_GCM_WRAP_PARAMS p = {.pIv = noise(c, iv),
+                            .ulIvLen = iv,
+                            .ulIvFixedBits = below(c, 8 * iv + 2),
+                            .ivGenerator = below(c, 6),
+                            .pAAD = noise(c, aad),
+                            .ulAADLen = aad,
+                            .ulTagBits = one_in(c, 8) ? below(c, 140) : 128};
+    WITH(c, m, p);
+}
+
 static inline void fill_ccm(struct caller *c, CK_MECHANISM *m)
 {
     CK_ULONG nonce = one_in(c, 4) ? some_length(c) : 12, aad = one_in(c, 2) ? some_length(c) : 0;
@@ -453,6 +471,13 @@ static inline void fill_string(struct caller *c, CK_MECHANISM *m)
 {
     CK_ULONG n = some_length(c);
     WITH(c, m, (CK_KEY_DERIVATION_STRING_DATA){noise(c, n), n});
+}
+
+static inline void fill_iv_string(struct caller *c, CK_MECHANISM *m)
+{
+    CK_ULONG n = some_length(c);
+    CK_AES_CBC_ENCRYPT_DATA_PARAMS p = {.pData = noise(c, n), .length = n};
+    WITH(c, m, p);
 }
 
 static inline void fill_offset(struct caller *c, CK_MECHANISM *m)
@@ -610,6 +635,8 @@ static const struct {
     {CKM_CONCATENATE_DATA_AND_BASE, fill_string},
     {CKM_XOR_BASE_AND_DATA, fill_string},
     {CKM_EXTRACT_KEY_FROM_KEY, fill_offset},
+    {CKM_AES_ECB_ENCRYPT_DATA, fill_string},
+    {CKM_AES_CBC_ENCRYPT_DATA, fill_iv_string},
     {CKM_TLS12_MASTER_KEY_DERIVE, fill_tls_master},
     {CKM_TLS12_MASTER_KEY_DERIVE_DH, fill_tls_master},
     {CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE, fill_tls_extended},

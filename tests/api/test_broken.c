@@ -162,6 +162,20 @@ static void test_sealed_value_without_login(void **state)
     assert_ok(p11->C_DestroyObject(fx.session, key));
 }
 
+/* A value that is given twice, the second time without a pointer. */
+static void test_value_twice(void **state)
+{
+    (void)state;
+    CK_BYTE value[16] = {1};
+    CK_ATTRIBUTE template[] = {ATTR_ULONG(CKA_CLASS, CKO_SECRET_KEY),
+                               ATTR_ULONG(CKA_KEY_TYPE, CKK_AES),
+                               {CKA_VALUE, value, sizeof value},
+                               {CKA_VALUE, NULL, sizeof value}};
+    CK_OBJECT_HANDLE key;
+    assert_rv(CKR_ATTRIBUTE_VALUE_INVALID,
+              p11->C_CreateObject(fx.session, template, COUNT(template), &key));
+}
+
 /* ---- aliasing ------------------------------------------------------------------------------ */
 
 /* RFC 8032, 5.1.6 reads the message twice. If the signature's first half lay over the message by
@@ -213,6 +227,7 @@ int main(void)
         TEST(test_object_that_is_no_key),
         TEST(test_one_generator),
         TEST(test_eddsa_in_place),
+        TEST(test_value_twice),
         TEST(test_rsa_in_place),
         TEST(test_sealed_value_without_login),
     };

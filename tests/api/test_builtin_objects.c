@@ -33,7 +33,8 @@ static void profiles(void **state)
 {
     (void)state;
     static const CK_PROFILE_ID met[] = {CKP_BASELINE_PROVIDER, CKP_EXTENDED_PROVIDER,
-                                        CKP_AUTHENTICATION_TOKEN, CKP_PUBLIC_CERTIFICATES_TOKEN};
+                                        CKP_AUTHENTICATION_TOKEN, CKP_PUBLIC_CERTIFICATES_TOKEN,
+                                        CKP_HKDF_TLS_TOKEN};
     CK_OBJECT_HANDLE found[32];
     assert_int_equal(find_class(CKO_PROFILE, found, COUNT(found)), COUNT(met));
     for (size_t i = 0; i < COUNT(met); i++) {

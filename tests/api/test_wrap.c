@@ -450,6 +450,7 @@ static void trusted_wrapping_keys(void **state)
     assert_ok(set_trusted(public));
     assert_ok(p11->C_Logout(fx.session));
     assert_ok(login(fx.session, CKU_USER, USER_PIN));
+    key = find_object(fx.session, CKO_SECRET_KEY, "guarded"); /* the old handle ended */
     wrapped.n = sizeof wrapped.p;
     assert_ok(
         p11->C_WrapKey(fx.session, MECHANISM(CKM_RSA_PKCS), public, key, wrapped.p, &wrapped.n));

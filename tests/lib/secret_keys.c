@@ -109,20 +109,23 @@ static void ask_first(CK_SESSION_HANDLE session, update_function *update, CK_BYT
     }
 }
 
+/* A part may bring more than it is long: what waited for it. */
 static CK_RV crypt_part(CK_SESSION_HANDLE session, bool encrypt, const CK_BYTE *in, CK_ULONG n,
-                        uint32_t *seed, CK_BYTE *out, CK_ULONG *out_n)
+                        uint32_t *seed, CK_ULONG room, CK_BYTE *out, CK_ULONG *out_n)
 {
-    CK_BYTE copy[2048 + 64];
+    CK_BYTE copy[4096];
     update_function *update = encrypt ? p11->C_EncryptUpdate : p11->C_DecryptUpdate;
     bool in_place = draw(seed, 2) == 0;
-    *out_n = n + 32;
-    assert_true(*out_n <= sizeof copy);
+    *out_n = in_place ? sizeof copy : room;
+    assert_true(n <= sizeof copy);
     if (n > 0)
         memcpy(copy, in, n);
     ask_first(session, update, copy, n, seed);
     CK_RV rv = update(session, copy, n, in_place ? copy : out, out_n);
-    if (rv == CKR_OK && in_place && *out_n > 0)
+    if (rv == CKR_OK && in_place && *out_n > 0) {
+        assert_true(*out_n <= room);
         memcpy(out, copy, *out_n);
+    }
     return rv;
 }
 
@@ -149,7 +152,7 @@ static CK_RV crypt_parts(CK_SESSION_HANDLE session, bool encrypt, const CK_BYTE 
     CK_RV rv;
     for (CK_ULONG at = 0; at < n; at += some) {
         some = next_part(&seed, n - at);
-        rv = crypt_part(session, encrypt, in + at, some, &seed, out + all, &got);
+        rv = crypt_part(session, encrypt, in + at, some, &seed, n + 64 - all, out + all, &got);
         if (rv != CKR_OK)
             return rv;
         all += got;

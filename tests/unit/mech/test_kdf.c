@@ -107,11 +107,11 @@ static bool tpm_has(enum hash h)
     return h == HASH_SHA1 || (h >= HASH_SHA256 && h <= HASH_SHA512);
 }
 
-/* Info beyond one command's KiB, too. */
+/* Info beyond one command's KiB would show the key on the bus. */
 static void test_hkdf_in_the_tpm(void **state)
 {
     (void)state;
-    static const size_t info_sizes[] = {0, 20, 990, 1100};
+    static const size_t info_sizes[] = {0, 20, 940, 1100};
     uint8_t value[64], info[1100], expected[200];
     struct pair pair;
     fill(value, sizeof(value), 3);
@@ -124,7 +124,7 @@ static void test_hkdf_in_the_tpm(void **state)
             struct derivation d = {.type = CKM_HKDF_DERIVE, .key = key, PARAMETER(p), .want = 200};
             evp_hkdf(h, "EXPAND_ONLY", BYTES_OF(value), NO_BYTES, BYTES(info, info_sizes[i]),
                      expected, sizeof(expected));
-            if (tpm_has(h))
+            if (tpm_has(h) && info_sizes[i] < 1024)
                 assert_derives(&d, BYTES_OF(expected));
             else
                 assert_derives_not(CKR_KEY_FUNCTION_NOT_PERMITTED, &d);
