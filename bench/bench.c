@@ -288,6 +288,7 @@ static void measure_all(size_t rounds, uint32_t objects)
     measure_tpm_keys(session, rounds);
     measure_software_keys(session, rounds);
     measure_login(session, rounds);
+    ec = find(session, CKO_PRIVATE_KEY, "ec", 2); /* handles end with a login */
     add_objects(session, ec, 0, 1);
     measure_find(session, "C_FindObjects by id, 1 object of the kind", 1, rounds);
     measure_initialize("C_Initialize", rounds);

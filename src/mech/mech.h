@@ -102,7 +102,7 @@ struct mech_call {
 /* What a family keeps from one call to the next. */
 struct mech_stream {
     bool encrypt;
-    bool gather; /* let input wait for a whole TPM command, where nobody counts on it at once */
+    bool gather; /* all input comes at once: what does not fill a TPM command waits for the end */
     struct secret state;        /* the family's own struct: chaining values, subkeys */
     struct soft_digest *digest; /* HMAC in software */
     struct buf pending;         /* input that waits for a whole block or command, or the end */

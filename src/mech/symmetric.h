@@ -69,6 +69,8 @@ struct gcm {
     uint8_t counter[AES_BLOCK]; /* of the next block */
     uint8_t first[AES_BLOCK];   /* E(J0), which hides the hash */
     uint64_t aad_n, data_n;     /* bytes */
+    uint8_t ahead[GATHER];      /* key stream that is there already: its last ahead_n bytes */
+    size_t ahead_n;
 };
 
 /* With the IV of the call's parameters: one TPM command when it has 12 bytes, else two. */
