@@ -181,7 +181,8 @@ sign() { # ID MECHANISM INPUT [OPTION...]
 
 verify() { # ID MECHANISM INPUT [OPTION...]: the token's own opinion, and of a spoilt signature
     user --verify --id "$1" -m "$2" --input-file "$3" --signature-file sig "${@:4}" | grep 'Signature is valid' >/dev/null
-    printf '\377' | dd of=sig bs=1 seek=9 conv=notrunc status=none
+    printf '%b' "\\x$(printf %02x $((0x$(od -An -tx1 -j 9 -N 1 sig | tr -d ' ') ^ 1)))" |
+        dd of=sig bs=1 seek=9 conv=notrunc status=none
     ! user --verify --id "$1" -m "$2" --input-file "$3" --signature-file sig "${@:4}" 2>&1 |
         grep 'Signature is valid' >/dev/null
 }

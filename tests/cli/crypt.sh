@@ -46,8 +46,7 @@ refused() { # FILE
 }
 change() { # OFFSET: a byte of sealed
     cp sealed changed
-    printf '%b' "\\x$(printf %02x $((0x$(od -An -tx1 -j "$1" -N 1 sealed | tr -d ' ') ^ 1)))" |
-        dd of=changed bs=1 seek="$1" conv=notrunc 2>/dev/null
+    flip changed "$1"
     refused changed
 }
 for offset in 0 5 7 8 19 20 1048600 1048612 2200067; do change "$offset"; done

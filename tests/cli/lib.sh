@@ -87,6 +87,13 @@ lk_typing() { # 'ANSWER|ANSWER' ARGUMENTS...: on a terminal; each prompt gets th
     python3 "$HERE/terminal.py" "$answers" "$COMMAND" "$@" ${MODULE:+--module "$MODULE"}
 }
 
+# --- files ------------------------------------------------------------------------------------------
+
+flip() { # FILE OFFSET: changes a bit of that byte
+    printf '%b' "\\x$(printf %02x $((0x$(od -An -tx1 -j "$2" -N 1 "$1" | tr -d ' ') ^ 1)))" |
+        dd of="$1" bs=1 seek="$2" conv=notrunc 2>/dev/null
+}
+
 # --- what a test says ------------------------------------------------------------------------------
 
 fails() {

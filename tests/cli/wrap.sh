@@ -123,7 +123,7 @@ exits 3 lk key wrap data --with nothing --pin-file pin
 exits 3 lk key unwrap nowhere --with kek --type aes --label n --pin-file pin
 : >empty
 exits 1 lk key unwrap empty --with kek --type aes --label n --pin-file pin
-printf '\1' | dd of=wrapped.rfc3394 bs=1 seek=9 conv=notrunc 2>/dev/null
+flip wrapped.rfc3394 9
 exits 1 lk key unwrap wrapped.rfc3394 --with kek --mechanism aes-key-wrap --type aes --label n --pin-file pin
 exits 3 lk key show n --login --pin-file pin
 finish
