@@ -58,7 +58,9 @@ static inline bool one_in(struct caller *c, CK_ULONG n)
 /* n bytes until the end of the call, and not one more: what is read behind them is found. */
 static inline void *room(struct caller *c, size_t n)
 {
-    void *p = malloc(n ? n : 1);
+    enum { LARGEST = 1 << 20 };
+    assert_true(n <= LARGEST);
+    void *p = malloc(n && n <= LARGEST ? n : 1);
     assert_non_null(p);
     assert_true(c->n_kept < KEPT);
     c->kept[c->n_kept++] = p;
