@@ -103,7 +103,7 @@ static CK_RV cell_pem(struct cli *cli, struct table *t, const struct key_pair *p
 CK_RV key_show(struct cli *cli)
 {
     static const struct column columns[] = {KEY_COLUMNS,
-                                            {"local", "MADE IN THE TPM", CELL_BOOL},
+                                            {"local", "MADE HERE", CELL_BOOL},
                                             {"extractable", "EXTRACTABLE", CELL_BOOL},
                                             {"always_authenticate", "PIN EACH USE", CELL_BOOL},
                                             {"uri", "URI", CELL_TEXT},

@@ -18,25 +18,33 @@ static CK_RV print_ssh_agent(struct cli *cli, const struct object *key)
     return CKR_OK;
 }
 
-CK_RV key_lines_print(struct cli *cli, const struct object *key)
+/* libp11, which is behind the engine, knows no 25519 keys. */
+static CK_RV print_engine(struct cli *cli, const struct object *key)
 {
     CLEANUP(buf_free) struct buf text = {0};
     TRY(uri_format(cli, CKO_PRIVATE_KEY, buf_bytes(&key->id), NO_BYTES, &text));
     const char *uri = (const char *)text.p, *module = cli->module.path;
-    printf("\nnginx (the engine section of openssl.cnf names the module, see latchkey-pkcs11(7)):\n"
+    printf("nginx (the engine section of openssl.cnf names the module, see latchkey-pkcs11(7)):\n"
            "  ssl_certificate_key \"engine:pkcs11:%s?pin-source=file:/path/to/pin\";\n",
            uri);
     printf("OpenSSL:\n"
            "  PKCS11_MODULE_PATH=%s openssl req -new -engine pkcs11 -keyform engine \\\n"
            "      -key '%s' -subj /CN=example\n",
            module, uri);
-    if (object_ulong(cli, key->handle, CKA_KEY_TYPE) == CKK_EC_EDWARDS)
-        return print_ssh_agent(cli, key);
     printf("ssh:\n"
            "  ssh-keygen -D %s        # the line for authorized_keys\n"
            "  ssh -o PKCS11Provider=%s user@host\n",
            module, module);
     return CKR_OK;
+}
+
+CK_RV key_lines_print(struct cli *cli, const struct object *key)
+{
+    CK_ULONG type = object_ulong(cli, key->handle, CKA_KEY_TYPE);
+    if (type == CKK_EC_MONTGOMERY) /* for C_DeriveKey only */
+        return CKR_OK;
+    putchar('\n');
+    return type == CKK_EC_EDWARDS ? print_ssh_agent(cli, key) : print_engine(cli, key);
 }
 
 CK_RV key_report(struct cli *cli, const struct object *key)

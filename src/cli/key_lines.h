@@ -4,7 +4,7 @@
 
 #include "object.h"
 
-/* The lines to paste into the configuration of nginx, OpenSSL and ssh for this key. */
+/* The lines to paste for those of nginx, OpenSSL and ssh that can use this key. */
 CK_RV key_lines_print(struct cli *cli, const struct object *key);
 /* Label, ID, type and URI of a key that was made just now. */
 CK_RV key_report(struct cli *cli, const struct object *key);

@@ -114,9 +114,8 @@ const struct verb verbs[] = {
      TOKEN | PIN | O(JSON) | O(LABEL) | O(ID) | O(TYPE) | O(CURVE) | O(BITS) | O(USAGE) |
          O(ALWAYS_AUTHENTICATE) | O(EXTRACTABLE),
      "make a key in the TPM",
-     "A key pair (ec, rsa, ed25519, x25519), after which the lines to paste for nginx, OpenSSL "
-     "and\n"
-     "ssh are printed; or a secret key (aes, generic, hmac-…).",
+     "A key pair (ec, rsa, ed25519, x25519), after which the lines to paste for the programs\n"
+     "that can use it are printed; or a secret key (aes, generic, hmac-…).",
      key_generate},
     {"key import", "FILE", 1, 1,
      TOKEN | PIN | O(JSON) | O(LABEL) | O(ID) | O(TYPE) | O(FORMAT) | O(USAGE) | O(EXTRACTABLE) |

@@ -242,7 +242,9 @@ static void a_command_a_kib(void **state)
         for (size_t j = 0; j < COUNT(ciphers[i].n); j++) {
             CK_ULONG n = ciphers[i].n[j];
             CK_MECHANISM mechanism = ciphers[i].mechanism;
-            unsigned limit = (unsigned)((n + KIB - 1) / KIB) + ciphers[i].more;
+            /* the TPM's own OFB tells keystream in clear: a command a block instead */
+            CK_ULONG piece = mechanism.mechanism == CKM_AES_OFB ? 16 : KIB;
+            unsigned limit = (unsigned)((n + piece - 1) / piece) + ciphers[i].more;
             encrypt(&mechanism, key, n);
             assert_hidden(text, n);
             spend_as("C_Encrypt", ciphers[i].name, n, limit);
@@ -358,7 +360,8 @@ static void macs(void **state)
         const char *name;
         unsigned kib, ten;
     } rows[] = {
-        {CKM_AES_CMAC, aes, "CKM_AES_CMAC", 3, 12}, /* subkeys before, the last block by itself */
+        /* subkeys; after whole KiB one for the block that hides the result */
+        {CKM_AES_CMAC, aes, "CKM_AES_CMAC", 3, 12},
         {CKM_SHA256_HMAC, hmac, "CKM_SHA256_HMAC", 1, 11}, /* a sequence: start, 9 parts, end */
     };
     for (size_t i = 0; i < COUNT(rows); i++) {

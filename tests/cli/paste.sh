@@ -28,6 +28,7 @@ done
 
 # OpenSSL's engine and OpenSSH's own PKCS#11 code know no Ed25519 here
 succeeds lk key generate --label ed --type ed25519 --pin-file pin
+prints_not 'engine|PKCS11Provider'
 cp out printed
 line=$(grep -o 'latchkey key export .*' printed)
 PATH=$LATCHKEY_BUILD:$PATH bash -c "$line" >out 2>err || fails "the ssh line: $line"
@@ -39,4 +40,7 @@ line=$(grep -o 'eval .*;' printed)
     kill "$SSH_AGENT_PID"
 ) >out 2>err
 prints '^ssh-ed25519 .* ed$'
+# ... and nothing here but C_DeriveKey knows X25519
+succeeds lk key generate --label x --type x25519 --pin-file pin
+prints_not 'engine|ssh'
 finish

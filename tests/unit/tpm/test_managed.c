@@ -217,6 +217,29 @@ static void test_two_clients(void **state)
         pair_free(&keys[i]);
 }
 
+/* A sequence is an object of its own, whose parts find it again in sessions of their own. */
+static void test_long_hmac(void **state)
+{
+    (void)state;
+    static const uint8_t value[32] = {7}, text[3000] = {9};
+    uint8_t ours[32], theirs[32];
+    struct pair key = {0};
+    if (!installed)
+        skip();
+    const struct tpm_parent parent = srk();
+    const struct bytes message = BYTES_OF(text);
+    fill(key.auth, sizeof(key.auth), 3);
+    assert_ok(tpm_make_hmac(fx.tpm, &parent, BYTES_OF(key.auth), BYTES_OF(value), &key.made));
+    pair_key(&key);
+    assert_ok(soft_hmac(HASH_SHA256, BYTES_OF(value), &message, 1, theirs));
+    for (int i = 0; i < 6; i++) {
+        assert_ok(tpm_hmac(fx.tpm, &key.key, HASH_SHA256, message, ours));
+        assert_memory_equal(ours, theirs, sizeof(theirs));
+        assert_int_equal(sessions(), 0);
+    }
+    pair_free(&key);
+}
+
 #define MANAGED_TEST(f) cmocka_unit_test_setup_teardown(f, start_one, stop_one)
 
 int main(void)
@@ -226,6 +249,7 @@ int main(void)
         MANAGED_TEST(test_keys_in_rotation),
         MANAGED_TEST(test_steady_signature_is_two_commands),
         MANAGED_TEST(test_seats_leave_no_session),
+        MANAGED_TEST(test_long_hmac),
         MANAGED_TEST(test_two_clients),
     };
     return cmocka_run_group_tests_name("tpm/managed", tests, start, stop);
