@@ -249,13 +249,16 @@ static CK_RV adopt(struct token *t, const struct object *old, struct object *o)
 static CK_RV copy_tpm_key(struct session *s, const struct object *old, struct object *o)
 {
     uint8_t uid[sizeof(o->uid)];
+    bool stored = attrs_true(&o->attrs, CKA_TOKEN);
+    if (stored && s->token->login == LOGIN_NONE) /* without one its row would bear no mark */
+        return CKR_USER_NOT_LOGGED_IN;
     memcpy(uid, o->uid, sizeof(uid));
     TRY(same_key(old, o));
     memcpy(o->uid, uid, sizeof(uid));
     o->private_ = attrs_true(&o->attrs, CKA_PRIVATE);
     if (!old->own_auth.p)
         return remember_origin(old, o);
-    return attrs_true(&o->attrs, CKA_TOKEN) ? adopt(s->token, old, o) : CKR_OK;
+    return stored ? adopt(s->token, old, o) : CKR_OK;
 }
 
 static CK_RV copy_software_key(struct session *s, const struct object *old, struct object *o)

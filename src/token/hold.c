@@ -150,11 +150,12 @@ static CK_RV open_value(struct token *t, const struct object *o, struct secret *
     TRY(check_mark(t, o));
     if (t->login != LOGIN_USER)
         return CKR_USER_NOT_LOGGED_IN;
-    return object_open_sealed(t, o->uid, "value", buf_bytes(&o->priv), ret) == CKR_OK
-               ? CKR_OK
-               : error_log(CKR_DEVICE_ERROR,
+    CK_RV rv = object_open_sealed(t, o->uid, "value", buf_bytes(&o->priv), ret);
+    return rv == CKR_ENCRYPTED_DATA_INVALID
+               ? error_log(CKR_DEVICE_ERROR,
                            "the sealed value of key %lld was changed, or is another key's",
-                           (long long)o->row);
+                           (long long)o->row)
+               : rv;
 }
 
 static CK_RV hold_sealed(struct token *t, const struct object *o, struct held_key *k)

@@ -164,15 +164,20 @@ static CK_RV damaged(const struct store_object *row)
                      (long long)row->id);
 }
 
+/* Want of memory is no sign of damage. */
+static CK_RV read_rv(const struct store_object *row, CK_RV rv)
+{
+    return rv == CKR_OK || rv == CKR_HOST_MEMORY ? rv : damaged(row);
+}
+
 static CK_RV read_private(struct token *t, const struct store_object *row, struct object *o)
 {
     CLEANUP(secret_free) struct secret attrs = {0}, pub = {0};
-    if (object_open_sealed(t, row->uid, "attrs", buf_bytes(&row->attrs), &attrs) != CKR_OK)
-        return damaged(row);
-    if (row->pub.n && object_open_sealed(t, row->uid, "pub", buf_bytes(&row->pub), &pub) != CKR_OK)
-        return damaged(row);
+    TRY(read_rv(row, object_open_sealed(t, row->uid, "attrs", buf_bytes(&row->attrs), &attrs)));
+    if (row->pub.n)
+        TRY(read_rv(row, object_open_sealed(t, row->uid, "pub", buf_bytes(&row->pub), &pub)));
     TRY(buf_set(&o->pub, secret_bytes(&pub)));
-    return attrs_unpack(secret_bytes(&attrs), &o->attrs) == CKR_OK ? CKR_OK : damaged(row);
+    return read_rv(row, attrs_unpack(secret_bytes(&attrs), &o->attrs));
 }
 
 static CK_RV read_public(struct token *t, const struct store_object *row, struct object *o)
@@ -185,8 +190,7 @@ static CK_RV read_public(struct token *t, const struct store_object *row, struct
         o->sealed_with_login = true;
     }
     TRY(buf_set(&o->pub, buf_bytes(&row->pub)));
-    if (attrs_unpack(buf_bytes(&row->attrs), &o->attrs) != CKR_OK)
-        return damaged(row);
+    TRY(read_rv(row, attrs_unpack(buf_bytes(&row->attrs), &o->attrs)));
     /* CKA_TRUSTED is worth something only under a MAC made by somebody logged in */
     bool forged = !o->sealed_with_login && attrs_true(&o->attrs, CKA_TRUSTED);
     return forged ? attrs_set_bool(&o->attrs, CKA_TRUSTED, false) : CKR_OK;

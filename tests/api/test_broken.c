@@ -233,6 +233,24 @@ static void test_no_small_tls_pieces(void **state)
     assert_ok(p11->C_DeriveKey(fx.session, kdf, base, many, 1, &key));
 }
 
+/* Keys are stored under a login only, whose mark they bear: a copy is no way around that. */
+static void test_copy_to_store_without_login(void **state)
+{
+    (void)state;
+    CK_ATTRIBUTE template[] = {ATTR_BOOL(CKA_PRIVATE, false), ATTR_ULONG(CKA_VALUE_LEN, 16),
+                               ATTR_BOOL(CKA_ENCRYPT, true)};
+    CK_ATTRIBUTE stored[] = {ATTR_BOOL(CKA_TOKEN, true)};
+    CK_OBJECT_HANDLE key, copy;
+    assert_ok(p11->C_GenerateKey(fx.session, MECHANISM(CKM_AES_KEY_GEN), template, COUNT(template),
+                                 &key));
+    assert_ok(p11->C_Logout(fx.session));
+    assert_rv(CKR_USER_NOT_LOGGED_IN, p11->C_CopyObject(fx.session, key, stored, 1, &copy));
+    assert_ok(login(fx.session, CKU_USER, USER_PIN));
+    assert_ok(p11->C_CopyObject(fx.session, key, stored, 1, &copy));
+    assert_ok(p11->C_EncryptInit(fx.session, MECHANISM(CKM_AES_ECB), copy));
+    assert_ok(p11->C_DestroyObject(fx.session, copy));
+}
+
 /* ---- aliasing ------------------------------------------------------------------------------ */
 
 /* RFC 8032, 5.1.6 reads the message twice. If the signature's first half lay over the message by
@@ -289,6 +307,7 @@ int main(void)
         TEST(test_no_small_tls_pieces),
         TEST(test_rsa_in_place),
         TEST(test_sealed_value_without_login),
+        TEST(test_copy_to_store_without_login),
     };
     return cmocka_run_group_tests(tests, group_token, group_end);
 }
