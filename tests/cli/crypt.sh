@@ -32,9 +32,10 @@ done
 cp sealed first
 succeeds lk encrypt aes plain --pin-file pin -o sealed
 ! cmp -s sealed first || fails 'the nonce is the same'
-# through a pipe
-lk encrypt aes --pin-file pin <plain | lk decrypt aes - --pin-file pin | cmp - plain ||
-    fails 'not through a pipe'
+# through pipes; not two commands at once, for SoftHSM's files may be half written for the second one
+lk encrypt aes --pin-file pin <plain | cat >piped
+# shellcheck disable=SC2002 # a pipe it is to be
+cat piped | lk decrypt aes - --pin-file pin | cmp - plain || fails 'not through a pipe'
 
 # --- changed ones: refused, and nothing is left ------------------------------------------------------
 refused() { # FILE
