@@ -98,12 +98,15 @@ static void session_objects_end_with_it(void **state)
     assert_rv(CKR_KEY_HANDLE_INVALID, p11->C_SignInit(other, MECHANISM(CKM_ECDSA), seen));
 }
 
+/* Section 5.20: legacy functions that "simply return" it, whatever the handle. */
 static void parallel_functions(void **state)
 {
     (void)state;
     CK_SESSION_HANDLE session = open_session(fx.slot, 0);
     assert_rv(CKR_FUNCTION_NOT_PARALLEL, p11->C_GetFunctionStatus(session));
     assert_rv(CKR_FUNCTION_NOT_PARALLEL, p11->C_CancelFunction(session));
+    assert_rv(CKR_FUNCTION_NOT_PARALLEL, p11->C_GetFunctionStatus(CK_INVALID_HANDLE));
+    assert_rv(CKR_FUNCTION_NOT_PARALLEL, p11->C_CancelFunction(CK_INVALID_HANDLE));
 }
 
 /* Operations are the session's own: four at once in one session, and no mixing between two. */
