@@ -190,6 +190,8 @@ static CK_RV use_ahead(const struct mech_call *call, struct gcm *g, const uint8_
 static CK_RV gcm_encrypt(const struct mech_call *call, struct gcm *g, const uint8_t *in,
                          uint8_t *out, size_t n, bool more)
 {
+    if (n == 0) /* nothing may have no address, and C has no sum of that and zero */
+        return CKR_OK;
     size_t small = n < g->ahead_n ? n : g->ahead_n;
     if (more && call->key->tpm_key && (g->ahead_n || n % GATHER))
         small = n;

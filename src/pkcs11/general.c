@@ -186,17 +186,19 @@ static CK_RV C_GenerateRandom_(CK_SESSION_HANDLE session, unsigned char *data, C
 ENTRY(C_GenerateRandom, (CK_SESSION_HANDLE session, unsigned char *data, CK_ULONG n),
       (session, data, n))
 
-/* 2.40, 5.15: legacy functions that answer what they must. */
+/* 2.40, 5.15: legacy functions that "simply return" this: test programs ask with no session. */
 static CK_RV C_GetFunctionStatus_(CK_SESSION_HANDLE session)
 {
-    SESSION(s, session);
+    LIBRARY(lib);
+    (void)session;
     return CKR_FUNCTION_NOT_PARALLEL;
 }
 ENTRY(C_GetFunctionStatus, (CK_SESSION_HANDLE session), (session))
 
 static CK_RV C_CancelFunction_(CK_SESSION_HANDLE session)
 {
-    SESSION(s, session);
+    LIBRARY(lib);
+    (void)session;
     return CKR_FUNCTION_NOT_PARALLEL;
 }
 ENTRY(C_CancelFunction, (CK_SESSION_HANDLE session), (session))

@@ -61,7 +61,7 @@ static CK_RV plan(struct token *t, const CK_ATTRIBUTE *template, CK_ULONG n, str
         int column = column_of(template[i].type);
         if ((value.n && !value.p) || value.n > ATTR_VALUE_MAX)
             return CKR_ATTRIBUTE_VALUE_INVALID;
-        if (template[i].type == CKA_TOKEN && value.n == 1) {
+        if (template[i].type == CKA_TOKEN && value.n == 1 && value.p[0] <= CK_TRUE) {
             q->token &= value.p[0] != CK_FALSE;
             q->session &= value.p[0] == CK_FALSE;
         } else if (column >= 0 && value.n && !seen_before(q, column)) {

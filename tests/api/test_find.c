@@ -38,6 +38,19 @@ static void by_template(void **state)
     assert_int_equal(count_objects(fx.session, NULL, 0), 4 + OBJECTS);
 }
 
+/* 5.7.7: "an exact byte-for-byte match", so a boolean that is neither of the two finds nothing. */
+static void odd_booleans(void **state)
+{
+    (void)state;
+    CK_BYTE two[] = {2, 1};
+    static const CK_ATTRIBUTE_TYPE types[] = {CKA_TOKEN, CKA_PRIVATE, CKA_MODIFIABLE, CKA_SIGN};
+    for (size_t i = 0; i < COUNT(types); i++) {
+        CK_ATTRIBUTE odd = ATTR_MEM(types[i], two, 1), wide = ATTR_MEM(types[i], two, 2);
+        assert_int_equal(count_objects(fx.session, &odd, 1), 0);
+        assert_int_equal(count_objects(fx.session, &wide, 1), 0);
+    }
+}
+
 /* Attributes that no search column can hold: by value, and by a boolean of the private part. */
 static void by_unindexed_attribute(void **state)
 {
@@ -165,15 +178,11 @@ static void impossible_length(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        USER_TEST(by_template),
-        USER_TEST(by_unindexed_attribute),
-        USER_TEST(sensitive_values_never_match),
-        USER_TEST(in_portions),
-        USER_TEST(before_login_public_only),
-        USER_TEST(unknown_classes),
-        USER_TEST(changes_during_a_search),
-        USER_TEST(protocol),
-        USER_TEST(impossible_length),
+        USER_TEST(by_template),     USER_TEST(by_unindexed_attribute),
+        USER_TEST(odd_booleans),    USER_TEST(sensitive_values_never_match),
+        USER_TEST(in_portions),     USER_TEST(before_login_public_only),
+        USER_TEST(unknown_classes), USER_TEST(changes_during_a_search),
+        USER_TEST(protocol),        USER_TEST(impossible_length),
     };
     return cmocka_run_group_tests(tests, group_objects, group_end);
 }

@@ -98,12 +98,15 @@ static void session_objects_end_with_it(void **state)
     assert_rv(CKR_KEY_HANDLE_INVALID, p11->C_SignInit(other, MECHANISM(CKM_ECDSA), seen));
 }
 
+/* Section 5.20: legacy functions that "simply return" it, whatever the handle. */
 static void parallel_functions(void **state)
 {
     (void)state;
     CK_SESSION_HANDLE session = open_session(fx.slot, 0);
     assert_rv(CKR_FUNCTION_NOT_PARALLEL, p11->C_GetFunctionStatus(session));
     assert_rv(CKR_FUNCTION_NOT_PARALLEL, p11->C_CancelFunction(session));
+    assert_rv(CKR_FUNCTION_NOT_PARALLEL, p11->C_GetFunctionStatus(CK_INVALID_HANDLE));
+    assert_rv(CKR_FUNCTION_NOT_PARALLEL, p11->C_CancelFunction(CK_INVALID_HANDLE));
 }
 
 /* Operations are the session's own: four at once in one session, and no mixing between two. */
@@ -144,16 +147,81 @@ static void session_cancel(void **state)
     assert_rv(CKR_SESSION_HANDLE_INVALID, p11_3->C_SessionCancel(0, CKF_SIGN));
 }
 
+/* A login, a handle and C_CloseAllSessions are one token's. */
+static void tokens_are_separate(void **state)
+{
+    (void)state;
+    CK_SLOT_ID second = make_token("second", SO_PIN, USER_PIN);
+    CK_SESSION_HANDLE here = open_session(fx.slot, CKF_RW_SESSION);
+    CK_SESSION_HANDLE there = open_session(second, CKF_RW_SESSION);
+    CK_SESSION_INFO info;
+    CK_ULONG size;
+    assert_ok(login(here, CKU_USER, USER_PIN));
+    assert_ok(p11->C_GetSessionInfo(there, &info));
+    assert_int_equal(info.state, CKS_RW_PUBLIC_SESSION);
+    assert_ok(login(there, CKU_USER, USER_PIN));
+    for (int token = 0; token < 2; token++) {
+        struct key_pair keys = generate_ec(here, NID_X9_62_prime256v1, "here", token);
+        assert_rv(CKR_OBJECT_HANDLE_INVALID, p11->C_GetObjectSize(there, keys.private, &size));
+        assert_rv(CKR_OBJECT_HANDLE_INVALID, p11->C_DestroyObject(there, keys.public));
+        assert_rv(CKR_KEY_HANDLE_INVALID,
+                  p11->C_SignInit(there, MECHANISM(CKM_ECDSA), keys.private));
+        assert_ok(p11->C_DestroyObject(here, keys.public));
+        assert_ok(p11->C_DestroyObject(here, keys.private));
+    }
+    assert_int_equal(count_objects(there, NULL, 0), 0);
+    assert_ok(p11->C_CloseAllSessions(second));
+    assert_int_equal(state_of(here), CKS_RW_USER_FUNCTIONS);
+}
+
+/* An AES key for all that follows, of the session. */
+static CK_OBJECT_HANDLE session_key(CK_SESSION_HANDLE session)
+{
+    CK_OBJECT_HANDLE key;
+    CK_ATTRIBUTE template[] = {ATTR_ULONG(CKA_VALUE_LEN, 16), ATTR_BOOL(CKA_EXTRACTABLE, true),
+                               ATTR_BOOL(CKA_WRAP, true), ATTR_BOOL(CKA_UNWRAP, true),
+                               ATTR_BOOL(CKA_DERIVE, true)};
+    assert_ok(
+        p11->C_GenerateKey(session, MECHANISM(CKM_AES_KEY_GEN), template, COUNT(template), &key));
+    return key;
+}
+
+/* 3.0, 5.18: C_UnwrapKey and C_DeriveKey make keys, too: in a read-only session its own alone. */
+static void read_only_makes_session_keys(void **state)
+{
+    (void)state;
+    CK_SESSION_HANDLE ro = open_session(fx.slot, 0);
+    assert_ok(login(ro, CKU_USER, USER_PIN));
+    CK_OBJECT_HANDLE key = session_key(ro), made;
+    CK_BYTE wrapped[24], data[16] = {0};
+    CK_ULONG n = sizeof wrapped;
+    CK_KEY_DERIVATION_STRING_DATA string = {data, sizeof data};
+    CK_MECHANISM *wrap = MECHANISM(CKM_AES_KEY_WRAP);
+    CK_MECHANISM *derive = MECHANISM_WITH(CKM_AES_ECB_ENCRYPT_DATA, string);
+    assert_ok(p11->C_WrapKey(ro, wrap, key, key, wrapped, &n));
+    for (int token = 0; token < 2; token++) {
+        CK_RV rv = token ? CKR_SESSION_READ_ONLY : CKR_OK;
+        CK_ATTRIBUTE template[] = {ATTR_ULONG(CKA_CLASS, CKO_SECRET_KEY),
+                                   ATTR_ULONG(CKA_KEY_TYPE, CKK_AES), ATTR_BOOL(CKA_TOKEN, token),
+                                   ATTR_ULONG(CKA_VALUE_LEN, 16)};
+        assert_rv(rv, p11->C_UnwrapKey(ro, wrap, key, wrapped, n, template, 3, &made));
+        assert_rv(rv, p11->C_DeriveKey(ro, derive, key, template, 4, &made));
+    }
+    CK_ATTRIBUTE stored = ATTR_BOOL(CKA_TOKEN, true);
+    assert_int_equal(count_objects(ro, &stored, 1), 0);
+}
+
 #define SESSION_TEST(f) cmocka_unit_test_setup_teardown(f, test_initialized, test_end)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        SESSION_TEST(open_and_close),     SESSION_TEST(open_arguments),
-        SESSION_TEST(close_all),          SESSION_TEST(login_reaches_all_sessions),
-        SESSION_TEST(so_sessions),        SESSION_TEST(session_objects_end_with_it),
-        SESSION_TEST(parallel_functions), SESSION_TEST(operations_are_separate),
-        SESSION_TEST(session_cancel),
+        SESSION_TEST(open_and_close),      SESSION_TEST(open_arguments),
+        SESSION_TEST(close_all),           SESSION_TEST(login_reaches_all_sessions),
+        SESSION_TEST(so_sessions),         SESSION_TEST(session_objects_end_with_it),
+        SESSION_TEST(parallel_functions),  SESSION_TEST(operations_are_separate),
+        SESSION_TEST(session_cancel),      SESSION_TEST(read_only_makes_session_keys),
+        SESSION_TEST(tokens_are_separate),
     };
     return cmocka_run_group_tests(tests, group_token, group_end);
 }
