@@ -28,7 +28,9 @@ CK_RV aes_params_counter(const struct mech *m, const CK_MECHANISM *in, const str
 
 struct chain {
     uint8_t iv[AES_BLOCK];
-    uint64_t left; /* blocks that the counter has values for */
+    uint64_t left;         /* blocks that the counter has values for */
+    uint8_t ahead[GATHER]; /* key stream that is there already: its last ahead_n bytes */
+    size_t ahead_n;
 };
 
 static CK_RV start(const struct mech_call *call, struct mech_stream *s)
@@ -69,12 +71,6 @@ static CK_RV run_last(const struct mech_call *call, const struct mech_stream *s,
     return rv;
 }
 
-static CK_RV update(const struct mech_call *call, struct mech_stream *s, struct bytes in,
-                    uint8_t *out, size_t *ret_n)
-{
-    return aes_feed_units(call, s, in, aes_unit(s), false, feed, out, ret_n);
-}
-
 /* ECB and CBC: whole blocks only, and all of them at once. */
 
 static CK_RV whole_update(const struct mech_call *call, struct mech_stream *s, struct bytes in,
@@ -108,13 +104,73 @@ const struct mech_cipher aes_whole = {.most = whole_most,
                                       .update = whole_update,
                                       .final = whole_final};
 
-/* CTR, OFB, CFB128: the end may be shorter than a block. */
+/* CTR, OFB, CFB128: the end may be shorter than a block, and nothing waits for the rest of one. */
 
 static size_t stream_most(const struct mech_call *call, const struct mech_stream *s, size_t n,
                           bool final)
 {
     (void)call;
-    return final ? s->pending.n + n : aes_whole_units(s, n, aes_unit(s), false);
+    if (!s->gather)
+        return n;
+    return final ? s->pending.n + n : aes_whole_units(s, n, GATHER, false);
+}
+
+/* Of a TPM's CTR as much as one command brings, so that small parts share it. */
+static bool far_ahead(const struct mech_call *call)
+{
+    return call->key->tpm_key && call->mech->mode == AES_CTR;
+}
+
+static CK_RV fill_ahead(const struct mech_call *call, struct chain *c)
+{
+    size_t most = c->left < GATHER / AES_BLOCK ? (size_t)c->left * AES_BLOCK : GATHER;
+    size_t n = far_ahead(call) && most ? most : AES_BLOCK;
+    uint8_t *at = c->ahead + GATHER - n;
+    memset(at, 0, n);
+    /* What CFB makes of zeros is what a TPM answers as the IV to go on from, in clear. */
+    bool cfb = call->mech->mode == AES_CFB128;
+    TRY(cfb ? aes_run(call, AES_ECB, true, NULL, c->iv, at, n) : go_on(call, c, true, at, at, n));
+    c->ahead_n = n;
+    return CKR_OK;
+}
+
+/* CFB128 goes on from the ciphertext, byte by byte in the place of what it came from. */
+static CK_RV use_ahead(const struct mech_call *call, struct chain *c, bool encrypt,
+                       const uint8_t *in, uint8_t *out, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (c->ahead_n == 0)
+            TRY(fill_ahead(call, c));
+        uint8_t given = in[i];
+        out[i] = given ^ c->ahead[GATHER - c->ahead_n];
+        if (call->mech->mode == AES_CFB128)
+            c->iv[AES_BLOCK - c->ahead_n] = encrypt ? out[i] : given;
+        c->ahead_n--;
+    }
+    return CKR_OK;
+}
+
+static CK_RV stream_parts(const struct mech_call *call, struct chain *c, bool encrypt,
+                          struct bytes in, uint8_t *out)
+{
+    size_t small = in.n < c->ahead_n ? in.n : c->ahead_n;
+    if (far_ahead(call) && (c->ahead_n || in.n % GATHER))
+        small = in.n;
+    size_t whole = (in.n - small) / AES_BLOCK * AES_BLOCK, done = small + whole;
+    TRY(use_ahead(call, c, encrypt, in.p, out, small));
+    if (whole)
+        TRY(go_on(call, c, encrypt, in.p + small, out + small, whole));
+    return use_ahead(call, c, encrypt, in.p + done, out + done, in.n - done);
+}
+
+static CK_RV stream_update(const struct mech_call *call, struct mech_stream *s, struct bytes in,
+                           uint8_t *out, size_t *ret_n)
+{
+    if (s->gather)
+        return aes_feed_units(call, s, in, GATHER, false, feed, out, ret_n);
+    TRY(stream_parts(call, (void *)s->state.p, s->encrypt, in, out));
+    *ret_n = in.n;
+    return CKR_OK;
 }
 
 static CK_RV stream_final(const struct mech_call *call, const struct mech_stream *s, uint8_t *out,
@@ -129,7 +185,7 @@ static CK_RV stream_final(const struct mech_call *call, const struct mech_stream
 const struct mech_cipher aes_stream = {.most = stream_most,
                                        .exact = aes_always_exact,
                                        .start = start,
-                                       .update = update,
+                                       .update = stream_update,
                                        .final = stream_final};
 
 /* CFB8: nothing waits. */

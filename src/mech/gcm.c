@@ -171,16 +171,23 @@ static CK_RV gcm_start(const struct mech_call *call, struct mech_stream *s)
 }
 
 /* Small parts for a key in the TPM: a command brings key stream for the KiB to come, so that fifty
- * updates of 100 bytes are five commands and not fifty. */
+ * updates of 100 bytes are five commands and not fifty. In software, the rest of a block. */
+static CK_RV fill_ahead(const struct mech_call *call, struct gcm *g)
+{
+    size_t n = call->key->tpm_key ? GATHER : AES_BLOCK;
+    uint8_t *at = g->ahead + GATHER - n;
+    memset(at, 0, n);
+    TRY(aes_counter(call, g->counter, 32, at, at, n));
+    g->ahead_n = n;
+    return CKR_OK;
+}
+
 static CK_RV use_ahead(const struct mech_call *call, struct gcm *g, const uint8_t *in, uint8_t *out,
                        size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        if (g->ahead_n == 0) {
-            memset(g->ahead, 0, GATHER);
-            TRY(aes_counter(call, g->counter, 32, g->ahead, g->ahead, GATHER));
-            g->ahead_n = GATHER;
-        }
+        if (g->ahead_n == 0)
+            TRY(fill_ahead(call, g));
         out[i] = in[i] ^ g->ahead[GATHER - g->ahead_n--];
     }
     return CKR_OK;
@@ -195,8 +202,10 @@ static CK_RV gcm_encrypt(const struct mech_call *call, struct gcm *g, const uint
     size_t small = n < g->ahead_n ? n : g->ahead_n;
     if (more && call->key->tpm_key && (g->ahead_n || n % GATHER))
         small = n;
+    size_t rest = more ? (n - small) % AES_BLOCK : 0, done = n - rest;
     TRY(use_ahead(call, g, in, out, small));
-    TRY(aes_counter(call, g->counter, 32, in + small, out + small, n - small));
+    TRY(aes_counter(call, g->counter, 32, in + small, out + small, done - small));
+    TRY(use_ahead(call, g, in + done, out + done, rest));
     ghash_add(&g->hash, BYTES(out, n));
     g->data_n += n;
     return CKR_OK;
@@ -205,27 +214,29 @@ static CK_RV gcm_encrypt(const struct mech_call *call, struct gcm *g, const uint
 static CK_RV gcm_feed(const struct mech_call *call, struct mech_stream *s, const uint8_t *in,
                       uint8_t *out, size_t n)
 {
-    return gcm_encrypt(call, (void *)s->state.p, in, out, n, !s->gather);
+    return gcm_encrypt(call, (void *)s->state.p, in, out, n, false);
 }
 
 static size_t gcm_most(const struct mech_call *call, const struct mech_stream *s, size_t n,
                        bool final)
 {
-    return s->encrypt && !final ? aes_whole_units(s, n, aes_unit(s), false)
-                                : aead_most(call, s, n, final);
+    if (!s->encrypt || final)
+        return aead_most(call, s, n, final);
+    return s->gather ? aes_whole_units(s, n, GATHER, false) : n;
 }
 
 static CK_RV gcm_update(const struct mech_call *call, struct mech_stream *s, struct bytes in,
                         uint8_t *out, size_t *ret_n)
 {
     const uint64_t most = ((uint64_t)1 << 36) - 32; /* 5.2.1.1 */
-    const struct gcm *g = (const void *)s->state.p;
+    struct gcm *g = (void *)s->state.p;
     if (s->encrypt && in.n > most - g->data_n - s->pending.n)
         return CKR_DATA_LEN_RANGE;
-    if (s->encrypt)
-        return aes_feed_units(call, s, in, aes_unit(s), false, gcm_feed, out, ret_n);
-    TRY(aes_collect(s, in, COLLECT_MAX, CKR_ENCRYPTED_DATA_LEN_RANGE));
-    *ret_n = 0;
+    if (s->encrypt && s->gather)
+        return aes_feed_units(call, s, in, GATHER, false, gcm_feed, out, ret_n);
+    TRY(s->encrypt ? gcm_encrypt(call, g, in.p, out, in.n, true)
+                   : aes_collect(s, in, COLLECT_MAX, CKR_ENCRYPTED_DATA_LEN_RANGE));
+    *ret_n = s->encrypt ? in.n : 0;
     return CKR_OK;
 }
 

@@ -101,7 +101,8 @@ static bool answers(const CK_INTERFACE *i, const CK_UTF8CHAR *name, const CK_VER
            (i->flags & flags) == flags;
 }
 
-/* 3.0, 5.4.6: NULLs mean "whichever"; none that fits is CKR_FUNCTION_FAILED. */
+/* 3.0, 5.4.6: NULLs mean "whichever". It lists what none that fits may be answered with, not which:
+ * NSS and Kryoptic take the arguments for bad. */
 EXPORT CK_RV C_GetInterface(CK_UTF8CHAR *name, CK_VERSION *version, CK_INTERFACE **ret,
                             CK_FLAGS flags)
 {
@@ -112,5 +113,5 @@ EXPORT CK_RV C_GetInterface(CK_UTF8CHAR *name, CK_VERSION *version, CK_INTERFACE
             *ret = &interfaces[i];
             return CKR_OK;
         }
-    return CKR_FUNCTION_FAILED;
+    return CKR_ARGUMENTS_BAD;
 }

@@ -85,6 +85,16 @@ static CK_RV recover_primes(const struct soft_key *key, BIGNUM *const number[RSA
     return CKR_ATTRIBUTE_VALUE_INVALID;
 }
 
+/* One of the primes from n and the other; whether it is one is seen with the rest. */
+static CK_RV other_prime(BIGNUM *const number[RSA_NUMBERS], BN_CTX *ctx)
+{
+    bool has_p = !BN_is_zero(number[RSA_P]);
+    const BIGNUM *known = number[has_p ? RSA_P : RSA_Q];
+    return BN_div(number[has_p ? RSA_Q : RSA_P], NULL, number[RSA_N], known, ctx) == 1
+               ? CKR_OK
+               : error_openssl("RSA primes");
+}
+
 /* ---- the numbers ---- */
 
 /* number = expected where it is missing; false where it differs. */
@@ -153,6 +163,8 @@ CK_RV private_from_numbers(BIGNUM *const number[RSA_NUMBERS], BN_CTX *ctx,
     TRY(make_public(number, &k->public_));
     if (BN_is_zero(number[RSA_P]) && BN_is_zero(number[RSA_Q]))
         TRY(recover_primes(k->public_, number, ctx));
+    else if (BN_is_zero(number[RSA_P]) || BN_is_zero(number[RSA_Q]))
+        TRY(other_prime(number, ctx));
     if (!check_numbers(number, ctx))
         return CKR_ATTRIBUTE_VALUE_INVALID;
     TRY(store_numbers(k, number));

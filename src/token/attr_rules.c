@@ -50,7 +50,8 @@ const struct rule attr_rules[] = {
     {CKA_DERIVE,              BOOL,  KEYS, N8_MODIFIABLE, FALSE_},
     {CKA_LOCAL,               BOOL,  KEYS, SET_BY_TOKEN, FALSE_},
     {CKA_KEY_GEN_MECHANISM,   ULONG, KEYS, SET_BY_TOKEN, NONE},
-    {CKA_ALLOWED_MECHANISMS,  MECHANISMS, KEYS, 0, NONE},
+    /* Empty is any. Were it missing, OpenSSL's pkcs11-provider would not look for it at other keys, either. */
+    {CKA_ALLOWED_MECHANISMS,  MECHANISMS, KEYS, 0, EMPTY},
     /* 3.2: 4, 6, 9, 12; and no application says it at C_CreateObject, as nothing validated this token */
     {CKA_OBJECT_VALIDATION_FLAGS, ULONG, KEYS, SET_BY_TOKEN, ZERO},
     /* 4.8 public keys */

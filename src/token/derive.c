@@ -137,7 +137,7 @@ static CK_RV take_from_base(const struct derivation *d, const struct attrs_joine
         else if (d->mech->as_base && attrs_true(a, types[i]) != value)
             return CKR_TEMPLATE_INCONSISTENT;
     }
-    if (d->mech->allowed.n && !attrs_find(a, CKA_ALLOWED_MECHANISMS))
+    if (d->mech->allowed.n && !said(given->v, given->n, CKA_ALLOWED_MECHANISMS))
         return attrs_set(a, CKA_ALLOWED_MECHANISMS, d->mech->allowed);
     return CKR_OK;
 }

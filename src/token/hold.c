@@ -48,13 +48,15 @@ struct mech_key object_mech_key(const struct object *o)
     return k;
 }
 
-/* 3.0, 2.3.5: the point of an Edwards or Montgomery key comes in a DER OCTET STRING, in earlier
- * texts bare. */
+/* 2.40, 2.3.3; 3.0, 2.3.5: the point comes in a DER OCTET STRING. That of an Edwards or Montgomery
+ * key is bare in other texts, and some programs give any curve's so. The length tells. */
 static struct bytes point_of(enum curve c, struct bytes given)
 {
     struct bytes content;
-    bool bare = c >= CURVE_COUNT && given.n == curve_field_size(c);
-    return !bare && soft_octet_string_parse(given, &content) ? content : given;
+    size_t field = curve_field_size(c);
+    if (given.n == (c < CURVE_COUNT ? 1 + 2 * field : field))
+        return given;
+    return soft_octet_string_parse(given, &content) ? content : NO_BYTES;
 }
 
 CK_RV object_public(const struct object *o, struct soft_key **ret)
@@ -66,10 +68,7 @@ CK_RV object_public(const struct object *o, struct soft_key **ret)
     enum curve c = key_curve(type, attrs_bytes(&o->attrs, CKA_EC_PARAMS));
     if (c == CURVE_NONE)
         return CKR_KEY_TYPE_INCONSISTENT;
-    struct bytes given = attrs_bytes(&o->attrs, CKA_EC_POINT), point = point_of(c, given);
-    if (point.p == given.p && c < CURVE_COUNT) /* 2.40, 2.3.3: DER */
-        return CKR_KEY_TYPE_INCONSISTENT;
-    return soft_key_ec(c, point, ret);
+    return soft_key_ec(c, point_of(c, attrs_bytes(&o->attrs, CKA_EC_POINT)), ret);
 }
 
 /* CKA_ALLOWED_MECHANISMS (2.40, 4.7): absent or empty, any. */

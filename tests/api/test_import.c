@@ -137,6 +137,29 @@ static void rsa_with_fewer_numbers(void **state)
     }
 }
 
+/* Any of them: one prime is enough for the other. */
+static void rsa_with_one_prime(void **state)
+{
+    (void)state;
+    static const CK_ATTRIBUTE_TYPE primes[] = {CKA_PRIME_1, CKA_PRIME_2};
+    EVP_PKEY *key = make_key("RSA-2048");
+    for (int crt = 0; crt < 2; crt++)
+        for (size_t i = 0; i < COUNT(primes); i++) {
+            CK_OBJECT_HANDLE object;
+            private_parts(key, &parts);
+            set_bool(CKA_TOKEN, true);
+            drop_part(&parts, primes[i]);
+            if (!crt) {
+                drop_part(&parts, CKA_EXPONENT_1);
+                drop_part(&parts, CKA_EXPONENT_2);
+            }
+            assert_ok(create(&parts, &object));
+            assert_same_private(object, key);
+            assert_ok(p11->C_DestroyObject(fx.session, object));
+        }
+    EVP_PKEY_free(key);
+}
+
 /* 4.9: CKA_PUBLIC_KEY_INFO and the public numbers are there, whatever the template said of them. */
 static void public_side_is_told(void **state)
 {
@@ -662,6 +685,7 @@ int main(void)
         USER_TEST(private_keys_of_all_kinds),
         USER_TEST(secret_keys_of_all_kinds),
         USER_TEST(rsa_with_fewer_numbers),
+        USER_TEST(rsa_with_one_prime),
         USER_TEST(public_side_is_told),
         USER_TEST(without_login),
         USER_TEST(in_a_read_only_session),

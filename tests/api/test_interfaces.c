@@ -74,11 +74,11 @@ static void by_name_and_version(void **state)
     expect_list("PKCS 11", &v30, p11_3, v30);
     expect_list(NULL, &v30, p11_3, v30);
     expect_list("PKCS 11", &v240, p11, v240);
-    assert_true(get("PKCS 11", NULL, CKF_INTERFACE_FORK_SAFE, &interface) != CKR_OK);
-    assert_true(get("PKCS 11", &v31, 0, &interface) != CKR_OK); /* 3.1 adds no list of its own */
-    assert_true(get("PKCS 11", &v99, 0, &interface) != CKR_OK);
-    assert_true(get("PKCS 12", NULL, 0, &interface) != CKR_OK);
-    assert_true(get("PKCS 11", NULL, 0x1000, &interface) != CKR_OK); /* unknown flag */
+    assert_rv(CKR_ARGUMENTS_BAD, get("PKCS 11", NULL, CKF_INTERFACE_FORK_SAFE, &interface));
+    assert_rv(CKR_ARGUMENTS_BAD, get("PKCS 11", &v31, 0, &interface)); /* 3.1 adds no list */
+    assert_rv(CKR_ARGUMENTS_BAD, get("PKCS 11", &v99, 0, &interface));
+    assert_rv(CKR_ARGUMENTS_BAD, get("PKCS 12", NULL, 0, &interface));
+    assert_rv(CKR_ARGUMENTS_BAD, get("PKCS 11", NULL, 0x1000, &interface)); /* unknown flag */
     assert_rv(CKR_ARGUMENTS_BAD, get("PKCS 11", NULL, 0, NULL));
 }
 

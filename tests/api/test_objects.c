@@ -210,6 +210,34 @@ static void imported_public_keys(void **state)
     EVP_PKEY_free(key);
 }
 
+/* Section 6.3.3 wants the point in a DER OCTET STRING, but NSS and others take a bare one as well.
+ * It reads as it should be; and one whose second byte says the length of the rest is no OCTET
+ * STRING. */
+static void imported_with_a_bare_point(void **state)
+{
+    test_user(state);
+    struct blob curve = ec_params(NID_X9_62_prime256v1), point = {.n = 67, .p = {0x04, 65}};
+    for (int tried = 0; tried == 0 || point.p[3] != 63; tried++) {
+        EVP_PKEY *key = EVP_EC_gen("P-256");
+        size_t n = 0;
+        assert_int_equal(EVP_PKEY_get_octet_string_param(key, "pub", point.p + 2, 65, &n), 1);
+        EVP_PKEY_free(key);
+    }
+    CK_ATTRIBUTE template[] = {
+        ATTR_ULONG(CKA_CLASS, CKO_PUBLIC_KEY),
+        ATTR_ULONG(CKA_KEY_TYPE, CKK_EC),
+        ATTR_MEM(CKA_EC_PARAMS, curve.p, curve.n),
+        ATTR_MEM(CKA_EC_POINT, point.p + 2, 65),
+    };
+    CK_OBJECT_HANDLE object;
+    assert_ok(create(template, COUNT(template), &object));
+    assert_blob(get_attribute(fx.session, object, CKA_EC_POINT), point.p, point.n);
+    point.p[40] ^= 1;
+    assert_rv(CKR_ATTRIBUTE_VALUE_INVALID, create(template, COUNT(template), &object));
+    template[3].ulValueLen = 64;
+    assert_rv(CKR_ATTRIBUTE_VALUE_INVALID, create(template, COUNT(template), &object));
+}
+
 /* CKA_PUBLIC_KEY_INFO of an imported key is the key's, said or not. */
 static void public_key_info(void **state)
 {
@@ -341,6 +369,7 @@ int main(void)
         OBJECT_TEST(certificates_say_one_thing),
         OBJECT_TEST(user_cannot_trust),
         OBJECT_TEST(imported_public_keys),
+        OBJECT_TEST(imported_with_a_bare_point),
         OBJECT_TEST(public_key_info),
         OBJECT_TEST(bad_templates),
         OBJECT_TEST(access_matrix),

@@ -411,7 +411,8 @@ static void drop_usages(void)
 
 static void assert_empty(CK_OBJECT_HANDLE key)
 {
-    static const CK_ATTRIBUTE_TYPE types[] = {CKA_LABEL, CKA_ID, CKA_START_DATE, CKA_END_DATE};
+    static const CK_ATTRIBUTE_TYPE types[] = {CKA_LABEL, CKA_ID, CKA_START_DATE, CKA_END_DATE,
+                                              CKA_ALLOWED_MECHANISMS};
     for (size_t i = 0; i < COUNT(types); i++)
         assert_int_equal(get_attribute(fx.session, key, types[i]).n, 0);
 }

@@ -210,7 +210,8 @@ static void refuses_numbers_that_do_not_fit(void **state)
         {all.v[RSA_N], all.v[RSA_E]},                                  /* no d */
         {all.v[RSA_N], all.v[RSA_E], one},                             /* e * 1 - 1 */
         {all.v[RSA_N], all.v[RSA_E], BYTES("\2", 1)},                  /* e * d even */
-        {all.v[RSA_N], all.v[RSA_E], all.v[RSA_D], all.v[RSA_P]},      /* one prime */
+        {all.v[RSA_N], all.v[RSA_E], all.v[RSA_D], all.v[RSA_N]},      /* n as the one prime */
+        {all.v[RSA_N], all.v[RSA_E], all.v[RSA_D], all.v[RSA_E]},      /* e as the one prime */
         {all.v[RSA_N], all.v[RSA_E], all.v[RSA_D], all.v[RSA_N], one}, /* 1 as a prime */
         {all.v[RSA_N], all.v[RSA_E], all.v[RSA_N]},                    /* d = n */
         {all.v[RSA_P], all.v[RSA_E], all.v[RSA_D]},                    /* n of 512 bits */

@@ -153,7 +153,7 @@ static const struct spec specified[] = {
     {KEY, ANY, CKA_DERIVE, 'b', "8", "", "f"},
     {KEY, ANY, CKA_LOCAL, 'b', "2,4,6", "", "f"},
     {KEY, ANY, CKA_KEY_GEN_MECHANISM, 'n', "2,4,6", "", "-"},
-    {KEY, ANY, CKA_ALLOWED_MECHANISMS, 'm', "", "", "-"},
+    {KEY, ANY, CKA_ALLOWED_MECHANISMS, 'm', "", "", "e"},
     {KEY, ANY, CKA_OBJECT_VALIDATION_FLAGS, 'n', "4,6,9", "2", "0"},
     /* public keys */
     {CKO_PUBLIC_KEY, ANY, CKA_SUBJECT, 's', "8", "", "e"},
