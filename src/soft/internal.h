@@ -8,7 +8,8 @@
  * provider-digest(7) and provider-cipher(7) describe them, the low-level SHA1_… and SHA2's (sha.c),
  * and BIGNUM and EC_POINT arithmetic.
  * The provider's other functions have it: key generation, RSA's and EC's blinding and
- * BN_check_prime draw from RAND, Ed25519 hashes with EVP_DigestInit_ex. So these are written here.
+ * BN_check_prime draw from RAND, Ed25519 and Ed448 hash with EVP_DigestInit_ex. So these are
+ * written here.
  */
 #ifndef SOFT_INTERNAL_H
 #define SOFT_INTERNAL_H
