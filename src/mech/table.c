@@ -357,7 +357,7 @@ bool mech_takes_key(const struct mech *m, CK_KEY_TYPE type)
                (m->mac_hash != HASH_NONE && mech_hmac_hash(type) == m->mac_hash);
     if (m->key_type == MECH_HKDF_KEY)
         return type == CKK_GENERIC_SECRET || type == CKK_HKDF;
-    if (m->key_type == CKK_EC && m->derive) /* 3.0, 2.3.16: ECDH is X25519's and X448's mechanism, too */
+    if (m->key_type == CKK_EC && m->derive) /* 3.0, 2.3.16: and X25519's and X448's */
         return type == CKK_EC || type == CKK_EC_MONTGOMERY;
     return type == m->key_type;
 }

@@ -45,11 +45,13 @@ void field448_store(uint8_t *ret, struct field448 a)
 /* The product of two halves, in columns whose carries are still to be made. */
 static inline void multiply_halves(u128 ret[COLUMNS], const uint64_t *a, const uint64_t *b)
 {
-    for (int i = 0; i < COLUMNS; i++)
-        ret[i] = 0;
-    for (int i = 0; i < HALF; i++)
-        for (int j = 0; j < HALF; j++)
-            ret[i + j] += (u128)a[i] * b[j];
+    ret[0] = (u128)a[0] * b[0];
+    ret[1] = (u128)a[0] * b[1] + (u128)a[1] * b[0];
+    ret[2] = (u128)a[0] * b[2] + (u128)a[1] * b[1] + (u128)a[2] * b[0];
+    ret[3] = (u128)a[0] * b[3] + (u128)a[1] * b[2] + (u128)a[2] * b[1] + (u128)a[3] * b[0];
+    ret[4] = (u128)a[1] * b[3] + (u128)a[2] * b[2] + (u128)a[3] * b[1];
+    ret[5] = (u128)a[2] * b[3] + (u128)a[3] * b[2];
+    ret[6] = (u128)a[3] * b[3];
 }
 
 /* The last carry is below 2^63 and worth 2^224 + 1. */
