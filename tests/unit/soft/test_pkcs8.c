@@ -405,6 +405,27 @@ static void rsa_forms(void **state)
     }
 }
 
+/* RFC 8410, 7: the public key beside the private one is optional, and must be the right one. */
+static void raw_with_public_key(void **state)
+{
+    (void)state;
+    for (enum curve c = CURVE_ED25519; c < CURVE_END; c++) {
+        CLEANUP(soft_private_free) struct soft_private *own = NULL;
+        CLEANUP(soft_private_free) struct soft_private *read = NULL;
+        CLEANUP(secret_free) struct secret with = {0}, without = {0};
+        assert_ok(soft_private_generate(c, &own));
+        assert_ok(soft_private_to_stored(own, &with));
+        assert_ok(soft_private_to_pkcs8(own, &without));
+        assert_true(with.n > without.n + curve_field_size(c));
+        assert_ok(soft_private_from_pkcs8(secret_bytes(&with), &read));
+        assert_written(read, secret_bytes(&without));
+        soft_private_free(&read);
+        with.p[with.n - 1] ^= 0x80;
+        assert_int_equal(soft_private_from_pkcs8(secret_bytes(&with), &read),
+                         CKR_ATTRIBUTE_VALUE_INVALID);
+    }
+}
+
 /* ---- SubjectPublicKeyInfo of RFC 7748's curves ---- */
 
 static void spki_raw(void **state)
@@ -479,6 +500,7 @@ int main(void)
         cmocka_unit_test(ed25519_forms),
         cmocka_unit_test(ec_forms),
         cmocka_unit_test(rsa_forms),
+        cmocka_unit_test(raw_with_public_key),
         cmocka_unit_test(spki_raw),
         cmocka_unit_test(curve_parameters_raw),
     };
