@@ -108,6 +108,8 @@ static struct scheme choose(EVP_PKEY *key)
                                V_ASN1_NULL};
     if (EVP_PKEY_is_a(key, "ED25519"))
         return (struct scheme){CKM_EDDSA, NULL, NID_ED25519, V_ASN1_UNDEF};
+    if (EVP_PKEY_is_a(key, "ED448"))
+        return (struct scheme){CKM_EDDSA, NULL, NID_ED448, V_ASN1_UNDEF};
     if (EVP_PKEY_get_bits(key) > 384)
         return (struct scheme){CKM_ECDSA, EVP_sha512(), NID_ecdsa_with_SHA512, V_ASN1_UNDEF};
     if (EVP_PKEY_get_bits(key) > 256)

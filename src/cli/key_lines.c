@@ -2,6 +2,7 @@
 
 #include <openssl/crypto.h>
 #include <stdio.h>
+#include "public_key.h"
 #include "uri.h"
 
 /* OpenSSH's own PKCS#11 code knows Ed25519 since 10.1 only; its agents always did. */
@@ -18,7 +19,7 @@ static CK_RV print_ssh_agent(struct cli *cli, const struct object *key)
     return CKR_OK;
 }
 
-/* libp11, which is behind the engine, knows no 25519 keys. */
+/* libp11, which is behind the engine, knows no Edwards or Montgomery keys. */
 static CK_RV print_engine(struct cli *cli, const struct object *key)
 {
     CLEANUP(buf_free) struct buf text = {0};
@@ -40,11 +41,15 @@ static CK_RV print_engine(struct cli *cli, const struct object *key)
 
 CK_RV key_lines_print(struct cli *cli, const struct object *key)
 {
+    CLEANUP(buf_free) struct buf parameters = {0};
     CK_ULONG type = object_ulong(cli, key->handle, CKA_KEY_TYPE);
-    if (type == CKK_EC_MONTGOMERY) /* for C_DeriveKey only */
+    if (type != CKK_RSA)
+        TRY(object_attribute(cli, key->handle, CKA_EC_PARAMS, &parameters));
+    const struct raw_curve *raw = public_key_raw_curve(buf_bytes(&parameters));
+    if (raw && raw->nid != EVP_PKEY_ED25519) /* X25519 and X448 derive; OpenSSH has no Ed448 */
         return CKR_OK;
     putchar('\n');
-    return type == CKK_EC_EDWARDS ? print_ssh_agent(cli, key) : print_engine(cli, key);
+    return raw ? print_ssh_agent(cli, key) : print_engine(cli, key);
 }
 
 CK_RV key_report(struct cli *cli, const struct object *key)

@@ -22,13 +22,14 @@ CK_RV key_store_kind(EVP_PKEY *key, const struct key_kind **ret)
 {
     static const struct {
         const char *openssl, *kind;
-    } rows[] = {{"RSA", "rsa"}, {"EC", "ec"}, {"ED25519", "ed25519"}, {"X25519", "x25519"}};
+    } rows[] = {{"RSA", "rsa"},       {"EC", "ec"},       {"ED25519", "ed25519"},
+                {"X25519", "x25519"}, {"ED448", "ed448"}, {"X448", "x448"}};
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
         if (EVP_PKEY_is_a(key, rows[i].openssl)) {
             *ret = key_kind_named(rows[i].kind);
             return CKR_OK;
         }
-    return fail(EXIT_FAILED, "RSA, EC, Ed25519 and X25519 keys can be imported.",
+    return fail(EXIT_FAILED, "RSA, EC, Ed25519, X25519, Ed448 and X448 keys can be imported.",
                 "keys of type %s cannot be imported", EVP_PKEY_get0_type_name(key));
 }
 
@@ -104,7 +105,7 @@ static CK_RV curve(EVP_PKEY *key, struct buf *ret)
 
 static CK_RV raw(EVP_PKEY *key, bool private, struct buf *ret)
 {
-    uint8_t bytes[32];
+    uint8_t bytes[57]; /* Ed448 */
     size_t n = sizeof(bytes);
     int ok = private ? EVP_PKEY_get_raw_private_key(key, bytes, &n)
                      : EVP_PKEY_get_raw_public_key(key, bytes, &n);
@@ -113,7 +114,7 @@ static CK_RV raw(EVP_PKEY *key, bool private, struct buf *ret)
     return rv;
 }
 
-/* The three types that have CKA_EC_PARAMS. 2.40 wraps the point in an OCTET STRING. */
+/* The types that have CKA_EC_PARAMS. 2.40 wraps the point in an OCTET STRING. */
 static CK_RV fill_curve(EVP_PKEY *key, bool private, struct numbers *numbers, struct template *t)
 {
     CLEANUP(buf_free) struct buf point = {0};

@@ -205,9 +205,9 @@ static CK_RV curve_name(struct cli *cli, CK_OBJECT_HANDLE key, char *out, size_t
 {
     CLEANUP(buf_free) struct buf parameters = {0};
     TRY(object_attribute(cli, key, CKA_EC_PARAMS, &parameters));
-    int modern = public_key_curve25519(buf_bytes(&parameters));
-    if (modern != EVP_PKEY_NONE) {
-        snprintf(out, room, "%s", modern == EVP_PKEY_ED25519 ? "Ed25519" : "X25519");
+    const struct raw_curve *raw = public_key_raw_curve(buf_bytes(&parameters));
+    if (raw) {
+        snprintf(out, room, "%s", raw->name);
         return CKR_OK;
     }
     const unsigned char *at = parameters.p;

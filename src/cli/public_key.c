@@ -73,41 +73,54 @@ static CK_RV read_ec(struct cli *cli, CK_OBJECT_HANDLE object, EVP_PKEY **ret)
 }
 
 /* The forms there are: the OIDs of RFC 8410 and, in 3.0, older ones; the names of 3.0, 2.3.5. */
-int public_key_curve25519(struct bytes parameters)
+const struct raw_curve *public_key_raw_curve(struct bytes parameters)
 {
+    static const struct raw_curve ed25519 = {"Ed25519", EVP_PKEY_ED25519, 32},
+                                  x25519 = {"X25519", EVP_PKEY_X25519, 32},
+                                  ed448 = {"Ed448", EVP_PKEY_ED448, 57},
+                                  x448 = {"X448", EVP_PKEY_X448, 56};
     static const struct {
         const char *der;
         size_t n;
-        int nid;
+        const struct raw_curve *curve;
     } rows[] = {
-        {"\x06\x03\x2b\x65\x70", 5, EVP_PKEY_ED25519},
+        {"\x06\x03\x2b\x65\x70", 5, &ed25519},
         {"\x13\x0c"
          "edwards25519",
-         14, EVP_PKEY_ED25519},
-        {"\x06\x09\x2b\x06\x01\x04\x01\xda\x47\x0f\x01", 11, EVP_PKEY_ED25519},
-        {"\x06\x03\x2b\x65\x6e", 5, EVP_PKEY_X25519},
+         14, &ed25519},
+        {"\x06\x09\x2b\x06\x01\x04\x01\xda\x47\x0f\x01", 11, &ed25519},
+        {"\x06\x03\x2b\x65\x6e", 5, &x25519},
         {"\x13\x0a"
          "curve25519",
-         12, EVP_PKEY_X25519},
-        {"\x06\x0a\x2b\x06\x01\x04\x01\x97\x55\x01\x05\x01", 12, EVP_PKEY_X25519},
+         12, &x25519},
+        {"\x06\x0a\x2b\x06\x01\x04\x01\x97\x55\x01\x05\x01", 12, &x25519},
+        {"\x06\x03\x2b\x65\x71", 5, &ed448},
+        {"\x13\x0a"
+         "edwards448",
+         12, &ed448},
+        {"\x06\x03\x2b\x65\x6f", 5, &x448},
+        {"\x13\x08"
+         "curve448",
+         10, &x448},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
         if (bytes_equal(parameters, BYTES(rows[i].der, rows[i].n)))
-            return rows[i].nid;
-    return EVP_PKEY_NONE;
+            return rows[i].curve;
+    return NULL;
 }
 
-/* 2.40 wraps the point in an OCTET STRING as it does with EC; 3.1 gives the 32 bytes themselves. */
-static CK_RV read_25519(struct cli *cli, CK_OBJECT_HANDLE object, EVP_PKEY **ret)
+/* 2.40 wraps the point in an OCTET STRING as it does with EC; 3.1 gives the bytes themselves. */
+static CK_RV read_raw(struct cli *cli, CK_OBJECT_HANDLE object, EVP_PKEY **ret)
 {
-    enum { SIZE = 32 };
-    CLEANUP(buf_free) struct buf curve = {0}, point = {0};
-    TRY(object_attribute(cli, object, CKA_EC_PARAMS, &curve));
+    CLEANUP(buf_free) struct buf parameters = {0}, point = {0};
+    TRY(object_attribute(cli, object, CKA_EC_PARAMS, &parameters));
     TRY(object_attribute(cli, object, CKA_EC_POINT, &point));
-    int nid = public_key_curve25519(buf_bytes(&curve));
-    size_t skip = point.n == SIZE + 2 && point.p[0] == V_ASN1_OCTET_STRING ? 2 : 0;
-    if (nid != EVP_PKEY_NONE && point.n == SIZE + skip)
-        *ret = EVP_PKEY_new_raw_public_key(nid, NULL, point.p + skip, SIZE);
+    const struct raw_curve *curve = public_key_raw_curve(buf_bytes(&parameters));
+    if (!curve)
+        return CKR_OK;
+    size_t skip = point.n == curve->size + 2 && point.p[0] == V_ASN1_OCTET_STRING ? 2 : 0;
+    if (point.n == curve->size + skip)
+        *ret = EVP_PKEY_new_raw_public_key(curve->nid, NULL, point.p + skip, curve->size);
     return CKR_OK;
 }
 
@@ -118,8 +131,8 @@ CK_RV public_key_read(struct cli *cli, CK_OBJECT_HANDLE object, EVP_PKEY **ret)
         CK_RV (*read)(struct cli *cli, CK_OBJECT_HANDLE object, EVP_PKEY **ret);
     } rows[] = {{CKK_RSA, read_rsa},
                 {CKK_EC, read_ec},
-                {CKK_EC_EDWARDS, read_25519},
-                {CKK_EC_MONTGOMERY, read_25519}};
+                {CKK_EC_EDWARDS, read_raw},
+                {CKK_EC_MONTGOMERY, read_raw}};
     CK_KEY_TYPE type = object_ulong(cli, object, CKA_KEY_TYPE);
     *ret = NULL;
     for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)

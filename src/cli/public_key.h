@@ -19,8 +19,13 @@ bool public_key_has_private(struct cli *cli, const struct object *public);
 /* Appends its SubjectPublicKeyInfo in PEM; the uncompressed point of an EC key. */
 CK_RV public_key_pem(EVP_PKEY *key, struct buf *ret);
 CK_RV public_key_point(EVP_PKEY *key, struct buf *ret);
-/* EVP_PKEY_ED25519, EVP_PKEY_X25519 or EVP_PKEY_NONE for a CKA_EC_PARAMS. */
-int public_key_curve25519(struct bytes parameters);
+/* A curve whose keys are bytes without a structure (RFC 8410), by its CKA_EC_PARAMS; else NULL. */
+struct raw_curve {
+    const char *name; /* "Ed25519" */
+    int nid;          /* EVP_PKEY_ED25519 */
+    size_t size;      /* bytes of a key */
+};
+const struct raw_curve *public_key_raw_curve(struct bytes parameters);
 static inline void public_key_free(EVP_PKEY **key)
 {
     EVP_PKEY_free(*key);

@@ -73,11 +73,11 @@ static CK_RV take_copy(void *context, uint8_t *piece, size_t n)
     struct buf *all = context;
     if (all->n + n > MOST)
         return fail(EXIT_FAILED, "Sign its digest, or take a key of another type.",
-                    "the file is too long: Ed25519 wants all of it in memory");
+                    "the file is too long: EdDSA wants all of it in memory");
     return buf_append(all, piece, n);
 }
 
-/* In one call, with what is to be signed in memory: ECDSA signs a hash, and Ed25519 (RFC 8032) goes
+/* In one call, with what is to be signed in memory: ECDSA signs a hash, and EdDSA (RFC 8032) goes
  * over the message twice. */
 static bool at_once(const struct job *job)
 {

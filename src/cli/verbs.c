@@ -9,7 +9,8 @@
 #define TOKEN   (COMMON | O(TOKEN))
 
 #define KEY_TYPES                                                                                  \
-    "ec rsa ed25519 x25519 aes generic hmac-sha1 hmac-sha224 hmac-sha256 hmac-sha384 hmac-sha512"
+    "ec rsa ed25519 x25519 ed448 x448 aes generic hmac-sha1 hmac-sha224 hmac-sha256 hmac-sha384 "  \
+    "hmac-sha512"
 
 const struct option_row option_rows[OPTIONS] = {
     [OPT_HELP] = {"help", 'h', NULL, NULL, "say what the verb does and takes"},
@@ -114,8 +115,8 @@ const struct verb verbs[] = {
      TOKEN | PIN | O(JSON) | O(LABEL) | O(ID) | O(TYPE) | O(CURVE) | O(BITS) | O(USAGE) |
          O(ALWAYS_AUTHENTICATE) | O(EXTRACTABLE),
      "make a key in the TPM",
-     "A key pair (ec, rsa, ed25519, x25519), after which the lines to paste for the programs\n"
-     "that can use it are printed; or a secret key (aes, generic, hmac-…).",
+     "A key pair (ec, rsa, ed25519, x25519, ed448, x448), after which the lines to paste for\n"
+     "the programs that can use it are printed; or a secret key (aes, generic, hmac-…).",
      key_generate},
     {"key import", "FILE", 1, 1,
      TOKEN | PIN | O(JSON) | O(LABEL) | O(ID) | O(TYPE) | O(FORMAT) | O(USAGE) | O(EXTRACTABLE) |

@@ -241,8 +241,8 @@ static const struct {
     CK_ULONG low, high;
 } sizes[] = {
     {CKK_EC, 224, 521}, /* a curve that the TPM lacks is there for sealed keys */
-    {CKK_EC_EDWARDS, 255, 255},
-    {CKK_EC_MONTGOMERY, 255, 255},
+    {CKK_EC_EDWARDS, 255, 448},
+    {CKK_EC_MONTGOMERY, 255, 448},
     {CKK_AES, 16, 32},
     {MECH_HMAC_KEY, 1, MECH_SECRET_MAX},
     {CKK_GENERIC_SECRET, 8, 8 * MECH_SECRET_MAX}, /* bits, of all (3.1, 6.8) */
@@ -357,7 +357,7 @@ bool mech_takes_key(const struct mech *m, CK_KEY_TYPE type)
                (m->mac_hash != HASH_NONE && mech_hmac_hash(type) == m->mac_hash);
     if (m->key_type == MECH_HKDF_KEY)
         return type == CKK_GENERIC_SECRET || type == CKK_HKDF;
-    if (m->key_type == CKK_EC && m->derive) /* 3.0, 2.3.16: ECDH is X25519's mechanism, too */
+    if (m->key_type == CKK_EC && m->derive) /* 3.0, 2.3.16: and X25519's and X448's */
         return type == CKK_EC || type == CKK_EC_MONTGOMERY;
     return type == m->key_type;
 }

@@ -140,7 +140,7 @@ static bool load_digests(struct soft_state *s)
         if (digest_names[h] && !read_digest(find(OSSL_OP_DIGEST, digest_names[h]), &s->digest[h]))
             return false;
     }
-    return true;
+    return read_digest(find(OSSL_OP_DIGEST, "SHAKE-256"), &s->shake256);
 }
 
 static bool make_groups(struct soft_state *s)

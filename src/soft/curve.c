@@ -24,16 +24,29 @@ static const struct curve_row {
     [CURVE_BRAINPOOL512] = {512, 11, {BRAINPOOL, 0x0D}, {"brainpoolP512r1"}},
     [CURVE_ED25519] = {255, 5, {0x06, 0x03, 0x2B, 0x65, 0x70}, {"Ed25519", "edwards25519"}},
     [CURVE_X25519] = {255, 5, {0x06, 0x03, 0x2B, 0x65, 0x6E}, {"X25519", "curve25519"}},
+    [CURVE_ED448] = {448, 5, {0x06, 0x03, 0x2B, 0x65, 0x71}, {"Ed448", "edwards448"}},
+    [CURVE_X448] = {448, 5, {0x06, 0x03, 0x2B, 0x65, 0x6F}, {"X448", "curve448"}},
 };
+
+bool curve_is_edwards(enum curve c)
+{
+    return c == CURVE_ED25519 || c == CURVE_ED448;
+}
+
+bool curve_is_montgomery(enum curve c)
+{
+    return c == CURVE_X25519 || c == CURVE_X448;
+}
 
 size_t curve_bits(enum curve c)
 {
     return curves[c].bits;
 }
 
+/* RFC 8032, 5.1.2 and 5.2.2: an Edwards curve's coordinate has room for one bit more. */
 size_t curve_field_size(enum curve c)
 {
-    return (curves[c].bits + 7) / 8;
+    return curve_is_edwards(c) ? curves[c].bits / 8 + 1 : (curves[c].bits + 7) / 8;
 }
 
 const char *curve_name(enum curve c)
@@ -56,8 +69,8 @@ static bool has_name(const struct curve_row *row, struct bytes name)
 
 size_t curve_point_size(enum curve c)
 {
-    return curve_is_25519(c) ? curve_field_size(c)
-                             : (c != CURVE_NONE) * (1 + 2 * curve_field_size(c));
+    return curve_is_raw(c) ? curve_field_size(c)
+                           : (c != CURVE_NONE) * (1 + 2 * curve_field_size(c));
 }
 
 /* The one from first to before end. */
@@ -81,9 +94,16 @@ enum curve curve_from_params(struct bytes der)
 static const uint8_t opensc_curve25519[] = {0x13, 0x0B, 'c', 'u', 'r', 'v',
                                             'e',  '2',  '5', '5', '1', '9'};
 
-enum curve curve_from_params_25519(struct bytes der)
+enum curve curve_from_params_edwards(struct bytes der)
 {
-    if (bytes_equal(der, BYTES_OF(opensc_curve25519)))
-        return CURVE_X25519;
-    return search(CURVE_COUNT, CURVE_END, der);
+    enum curve c = search(CURVE_COUNT, CURVE_END, der);
+    return curve_is_edwards(c) ? c : CURVE_NONE;
+}
+
+enum curve curve_from_params_montgomery(struct bytes der)
+{
+    enum curve c = bytes_equal(der, BYTES_OF(opensc_curve25519))
+                       ? CURVE_X25519
+                       : search(CURVE_COUNT, CURVE_END, der);
+    return curve_is_montgomery(c) ? c : CURVE_NONE;
 }

@@ -27,12 +27,12 @@ static bool point_encode(enum curve c, const EC_POINT *point, uint8_t *ret, BN_C
 
 static bool set_point(struct soft_key *k, struct bytes point, BN_CTX *ctx)
 {
-    if (!curve_is_25519(k->curve))
+    if (!curve_is_raw(k->curve))
         return (k->point = point_decode(k->curve, point, ctx)) != NULL;
-    if (point.n != sizeof(k->raw))
+    if (point.n != curve_point_size(k->curve))
         return false;
     memcpy(k->raw, point.p, point.n);
-    return k->curve == CURVE_X25519 || ed25519_on_curve(k->raw);
+    return curve_is_montgomery(k->curve) || edwards_on_curve(k->curve, k->raw);
 }
 
 CK_RV soft_key_ec(enum curve c, struct bytes point, struct soft_key **ret)
@@ -214,7 +214,7 @@ static bool x_mod_order(const EC_GROUP *group, const EC_POINT *point, BIGNUM *re
 CK_RV soft_ecdsa_verify(const struct soft_key *k, struct bytes digest, struct bytes sig)
 {
     KEEP_ERROR_QUEUE;
-    if (k->curve == CURVE_NONE || curve_is_25519(k->curve))
+    if (k->curve == CURVE_NONE || curve_is_raw(k->curve))
         return CKR_KEY_TYPE_INCONSISTENT;
     if (sig.n != 2 * k->size)
         return CKR_SIGNATURE_LEN_RANGE;

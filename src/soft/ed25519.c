@@ -1,4 +1,4 @@
-/* Ed25519, Ed25519ctx and Ed25519ph (RFC 8032, 5.1). */
+/* The curve of Ed25519, Ed25519ctx and Ed25519ph (RFC 8032, 5.1); the scheme is in eddsa.c. */
 #include "internal.h"
 
 #include <string.h>
@@ -131,178 +131,64 @@ static bool decode(struct point *ret, const uint8_t *bytes32)
     return true;
 }
 
-/* ---- numbers modulo the order L ---- */
+/* ---- what the scheme asks for ---- */
 
-enum { SCALAR = 4 };
-static const uint64_t order[SCALAR] = {0x5812631a5cf5d3ed, 0x14def9dea2f79cd6, 0,
-                                       0x1000000000000000};
-static const uint64_t r_mod_l[SCALAR] = {0xd6ec31748d98951d, 0xc6ef5bf4737dcf70, 0xfffffffffffffffe,
-                                         0x0fffffffffffffff}; /* 2^256 */
-static const uint64_t r2_mod_l[SCALAR] = {0xa40611e3449c0f01, 0xd00e1ba768859347,
-                                          0xceec73d217f5be65, 0x0399411b7c309a3d}; /* 2^512 */
-
-/* ret = the 64 bytes mod L: low + high * 2^256 */
-static void scalar_reduce(uint64_t *ret, const uint8_t *bytes64)
+static void clamp(uint8_t *scalar32)
 {
-    struct limbs_modulus m = limbs_modulus(order, SCALAR);
-    uint64_t wide[2 * SCALAR];
-    limbs_load(wide, bytes64, 2 * SCALAR);
-    limbs_multiply(&m, wide, r_mod_l, wide);
-    limbs_multiply(&m, wide + SCALAR, r2_mod_l, wide + SCALAR);
-    limbs_add(&m, wide, wide + SCALAR, ret);
-    secret_wipe(wide, sizeof(wide));
+    scalar32[0] &= 0xF8;
+    scalar32[31] = (uint8_t)((scalar32[31] & 0x7F) | 0x40);
 }
 
-/* ret32 = r + k * a mod L; r and k are below L */
-static void scalar_multiply_add(uint8_t *ret32, const uint64_t *r, const uint64_t *k,
-                                const uint8_t *a32)
+static void multiply_base(const uint8_t *scalar32, uint8_t *ret32)
 {
-    struct limbs_modulus m = limbs_modulus(order, SCALAR);
-    uint64_t a[SCALAR];
-    limbs_load(a, a32, SCALAR);
-    limbs_multiply(&m, a, k, a);
-    limbs_multiply(&m, a, r2_mod_l, a);
-    limbs_add(&m, a, r, a);
-    limbs_store(ret32, a, SCALAR);
-    secret_wipe(a, sizeof(a));
+    struct point p;
+    multiply(&p, scalar32, &base);
+    encode(ret32, &p);
+    secret_wipe(&p, sizeof(p));
 }
 
-/* 5.1.7 step 1: S is below L; otherwise a signature would have a second form. */
-static bool scalar_in_range(const uint8_t *bytes32)
-{
-    uint64_t s[SCALAR];
-    limbs_load(s, bytes32, SCALAR);
-    for (size_t i = SCALAR; i-- > 0;)
-        if (s[i] != order[i])
-            return s[i] < order[i];
-    return false;
-}
-
-/* ---- the scheme ---- */
-
-enum { HALF = ED25519_SIZE, CONTEXT_MAX = 255 };
-
-/* dom2(F, C) || first || second || PH(M), hashed and reduced. dom2 is empty for plain Ed25519. */
-struct signed_message {
-    uint8_t dom2[34], digest[HASH_MAX];
-    struct bytes dom2_bytes, context, message;
-};
-
-static CK_RV prepare(const struct soft_eddsa *form, struct bytes message,
-                     struct signed_message *ret)
-{
-    ret->message = message;
-    if (!form)
-        return CKR_OK;
-    if (form->context.n > CONTEXT_MAX)
-        return error_log(CKR_MECHANISM_PARAM_INVALID, "an EdDSA context of %zu bytes",
-                         form->context.n);
-    memcpy(ret->dom2, "SigEd25519 no Ed25519 collisions", 32);
-    ret->dom2[32] = form->prehash;
-    ret->dom2[33] = (uint8_t)form->context.n;
-    ret->dom2_bytes = BYTES_OF(ret->dom2);
-    ret->context = form->context;
-    if (!form->prehash)
-        return CKR_OK;
-    ret->message = BYTES(ret->digest, 64);
-    return soft_hash(HASH_SHA512, &message, 1, ret->digest);
-}
-
-static CK_RV hash_to_scalar(const struct signed_message *m, struct bytes first, struct bytes second,
-                            uint64_t *ret)
-{
-    uint8_t digest[64];
-    struct bytes parts[] = {m->dom2_bytes, m->context, first, second, m->message};
-    TRY(soft_hash(HASH_SHA512, parts, 5, digest));
-    scalar_reduce(ret, digest);
-    secret_wipe(digest, sizeof(digest));
-    return CKR_OK;
-}
-
-/* 5.1.5: the secret scalar in the first half, the prefix in the second. */
-static CK_RV expand(const uint8_t *seed32, uint8_t *ret64)
-{
-    struct bytes seed = BYTES(seed32, ED25519_SIZE);
-    TRY(soft_hash(HASH_SHA512, &seed, 1, ret64));
-    ret64[0] &= 0xF8;
-    ret64[31] = (uint8_t)((ret64[31] & 0x7F) | 0x40);
-    return CKR_OK;
-}
-
-CK_RV ed25519_public(const uint8_t *seed32, uint8_t *ret32)
-{
-    uint8_t expanded[2 * HALF];
-    struct point a;
-    TRY(expand(seed32, expanded));
-    multiply(&a, expanded, &base);
-    encode(ret32, &a);
-    secret_wipe(expanded, sizeof(expanded));
-    return CKR_OK;
-}
-
-bool ed25519_on_curve(const uint8_t *public32)
+static bool on_curve(const uint8_t *public32)
 {
     struct point a;
     return decode(&a, public32);
 }
 
-/* 5.1.6 from step 2 on. */
-static CK_RV sign(const uint8_t *expanded, const uint8_t *public32, const struct signed_message *m,
-                  uint64_t *nonce, uint8_t *ret64)
+static bool verify(const uint8_t *s32, const uint8_t *k32, const uint8_t *public32, uint8_t *ret32)
 {
-    uint8_t nonce_bytes[HALF];
-    uint64_t k[SCALAR];
-    struct point point;
-    TRY(hash_to_scalar(m, BYTES(expanded + HALF, HALF), NO_BYTES, nonce));
-    limbs_store(nonce_bytes, nonce, SCALAR);
-    multiply(&point, nonce_bytes, &base);
-    secret_wipe(nonce_bytes, sizeof(nonce_bytes));
-    encode(ret64, &point);
-    TRY(hash_to_scalar(m, BYTES(ret64, HALF), BYTES(public32, HALF), k));
-    scalar_multiply_add(ret64 + HALF, nonce, k, expanded);
-    return CKR_OK;
-}
-
-CK_RV ed25519_sign(const uint8_t *seed32, const uint8_t *public32, const struct soft_eddsa *form,
-                   struct bytes message, uint8_t *ret64)
-{
-    uint8_t expanded[2 * HALF];
-    uint64_t nonce[SCALAR];
-    struct signed_message m = {.message = NO_BYTES};
-    /* It is hashed twice, and must be the same both times: one nonce with two hashes tells the
-     * key. The caller's may lie where the signature goes, or be changed by another thread. */
-    CLEANUP(buf_free) struct buf copy = {0};
-    TRY(buf_set(&copy, message));
-    TRY(prepare(form, buf_bytes(&copy), &m));
-    TRY(expand(seed32, expanded));
-    CK_RV rv = sign(expanded, public32, &m, nonce, ret64);
-    secret_wipe(expanded, sizeof(expanded));
-    secret_wipe(nonce, sizeof(nonce));
-    return rv;
-}
-
-/* 5.1.7, without the cofactor: S * B - k * A must encode as the signature's R. */
-CK_RV soft_eddsa_verify(const struct soft_key *key, const struct soft_eddsa *form,
-                        struct bytes message, struct bytes sig)
-{
-    if (key->curve != CURVE_ED25519)
-        return CKR_KEY_TYPE_INCONSISTENT;
-    if (sig.n != 2 * HALF)
-        return CKR_SIGNATURE_LEN_RANGE;
-    struct signed_message m = {.message = NO_BYTES};
     struct point a, sum, product;
-    uint8_t k_bytes[HALF], r[HALF];
-    uint64_t k[SCALAR];
-    TRY(prepare(form, message, &m));
-    if (!decode(&a, key->raw) || !scalar_in_range(sig.p + HALF))
-        return CKR_SIGNATURE_INVALID;
-    TRY(hash_to_scalar(&m, BYTES(sig.p, HALF), BYTES(key->raw, HALF), k));
-    limbs_store(k_bytes, k, SCALAR);
+    if (!decode(&a, public32))
+        return false;
     a.x = field_negate(a.x);
     a.t = field_negate(a.t);
-    multiply(&sum, sig.p + HALF, &base);
-    multiply(&product, k_bytes, &a);
+    multiply(&sum, s32, &base);
+    multiply(&product, k32, &a);
     add(&sum, &sum, &product);
-    encode(r, &sum);
-    return memcmp(r, sig.p, HALF) == 0 ? CKR_OK : CKR_SIGNATURE_INVALID;
+    encode(ret32, &sum);
+    return true;
 }
+
+static CK_RV hash(const struct bytes *parts, size_t n_parts, uint8_t *ret, size_t n)
+{
+    (void)n; /* always 64 */
+    return soft_hash(HASH_SHA512, parts, n_parts, ret);
+}
+
+/* R = 2^256 */
+static const uint64_t order[] = {0x5812631a5cf5d3ed, 0x14def9dea2f79cd6, 0, 0x1000000000000000};
+static const uint64_t r_mod_l[] = {0xd6ec31748d98951d, 0xc6ef5bf4737dcf70, 0xfffffffffffffffe,
+                                   0x0fffffffffffffff};
+static const uint64_t r2_mod_l[] = {0xa40611e3449c0f01, 0xd00e1ba768859347, 0xceec73d217f5be65,
+                                    0x0399411b7c309a3d};
+
+const struct edwards edwards_25519 = {
+    .size = 32,
+    .limbs = 4,
+    .order = order,
+    .powers = {r_mod_l, r2_mod_l},
+    .domain = "SigEd25519 no Ed25519 collisions",
+    .hash = hash,
+    .clamp = clamp,
+    .multiply_base = multiply_base,
+    .on_curve = on_curve,
+    .verify = verify,
+};

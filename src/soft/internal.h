@@ -8,7 +8,8 @@
  * provider-digest(7) and provider-cipher(7) describe them, the low-level SHA1_… and SHA2's (sha.c),
  * and BIGNUM and EC_POINT arithmetic.
  * The provider's other functions have it: key generation, RSA's and EC's blinding and
- * BN_check_prime draw from RAND, Ed25519 hashes with EVP_DigestInit_ex. So these are written here.
+ * BN_check_prime draw from RAND, Ed25519 and Ed448 hash with EVP_DigestInit_ex. So these are
+ * written here.
  */
 #ifndef SOFT_INTERNAL_H
 #define SOFT_INTERNAL_H
@@ -52,7 +53,7 @@ struct soft_state {
     OSSL_LIB_CTX *library;
     OSSL_PROVIDER *provider; /* OpenSSL's "default", loaded into library */
     void *provider_ctx;      /* newctx's argument */
-    struct digest_functions digest[HASH_COUNT];
+    struct digest_functions digest[HASH_COUNT], shake256;
     struct cipher_functions aes[AES_MODES][AES_KEY_SIZES], aes_256_gcm;
     EC_GROUP *group[CURVE_COUNT];
 };
@@ -138,7 +139,8 @@ bool ghash_by_clmul(const uint8_t *h16, uint8_t *y16, const uint8_t *blocks, siz
 
 /* ---- curve.c ---- */
 
-static inline bool curve_is_25519(enum curve c)
+/* RFC 7748's curves: keys are bytes without a structure (RFC 8032, RFC 7748). */
+static inline bool curve_is_raw(enum curve c)
 {
     return c >= CURVE_COUNT;
 }
@@ -147,13 +149,15 @@ size_t curve_point_size(enum curve c);
 
 /* ---- key.c ---- */
 
+enum { RAW_MAX = 57 }; /* an Ed448 key */
+
 struct soft_key {
     enum curve curve; /* CURVE_NONE: RSA */
     size_t size;      /* bytes of an RSA modulus, of an EC coordinate */
     BIGNUM *n, *e;
     BN_MONT_CTX *mont; /* of n */
     EC_POINT *point;
-    uint8_t raw[32]; /* Ed25519, X25519 */
+    uint8_t raw[RAW_MAX]; /* RFC 7748's curves */
 };
 
 /* The subjectPublicKey of a key: RSAPublicKey or the point. */
@@ -176,16 +180,40 @@ CK_RV nist_shared(enum curve c, const BIGNUM *d, struct bytes peer, struct secre
 CK_RV nist_sign(enum curve c, const BIGNUM *d, struct bytes value, struct bytes digest,
                 uint8_t *ret, BN_CTX *ctx);
 
-/* ---- x25519.c, ed25519.c ---- */
+/* ---- x25519.c, x448.c ---- */
 
-enum { X25519_SIZE = 32, ED25519_SIZE = 32 };
+enum { X25519_SIZE = 32, X448_SIZE = 56 };
 
 void x25519(const uint8_t *scalar32, const uint8_t *u32, uint8_t *ret32);
-void x25519_public(const uint8_t *scalar32, uint8_t *ret32);
-CK_RV ed25519_public(const uint8_t *seed32, uint8_t *ret32);
-bool ed25519_on_curve(const uint8_t *public32);
-CK_RV ed25519_sign(const uint8_t *seed32, const uint8_t *public32, const struct soft_eddsa *form,
-                   struct bytes message, uint8_t *ret64);
+void x448(const uint8_t *scalar56, const uint8_t *u56, uint8_t *ret56);
+
+/* ---- ed25519.c, ed448.c ---- */
+
+/* A curve and what EdDSA over it differs in (RFC 8032, 5.1 and 5.2). */
+enum { EDWARDS_POWERS = 3 };
+struct edwards {
+    size_t size;  /* bytes of a seed, a point and a scalar */
+    size_t limbs; /* of the order L */
+    const uint64_t *order;
+    const uint64_t *powers[EDWARDS_POWERS]; /* R, R^2 … mod L for R = 2^(64 limbs), as many as
+                                               it takes for 2 size bytes */
+    const char *domain;
+    bool always_domain; /* without a form, too */
+    CK_RV (*hash)(const struct bytes *parts, size_t n_parts, uint8_t *ret, size_t n);
+    void (*clamp)(uint8_t *scalar);
+    void (*multiply_base)(const uint8_t *scalar, uint8_t *ret); /* in constant time */
+    bool (*on_curve)(const uint8_t *public);
+    /* S * B - k * A; false: A is not on the curve. */
+    bool (*verify)(const uint8_t *s, const uint8_t *k, const uint8_t *public, uint8_t *ret);
+};
+extern const struct edwards edwards_25519, edwards_448;
+
+/* ---- eddsa.c: c is an Edwards curve ---- */
+
+CK_RV edwards_public(enum curve c, const uint8_t *seed, uint8_t *ret);
+bool edwards_on_curve(enum curve c, const uint8_t *public);
+CK_RV edwards_sign(enum curve c, const uint8_t *seed, const uint8_t *public,
+                   const struct soft_eddsa *form, struct bytes message, uint8_t *ret);
 
 /* ---- private.c, private_rsa.c ---- */
 

@@ -38,7 +38,7 @@ CK_RV soft_key_point(const struct soft_key *k, struct buf *ret)
     size_t n = curve_point_size(k->curve);
     if (k->curve == CURVE_NONE)
         return CKR_KEY_TYPE_INCONSISTENT;
-    if (curve_is_25519(k->curve))
+    if (curve_is_raw(k->curve))
         return buf_append(ret, k->raw, n);
     TRY(buf_extend(ret, n, &point));
     return EC_POINT_point2oct(soft_state.group[k->curve], k->point, POINT_CONVERSION_UNCOMPRESSED,
@@ -63,14 +63,14 @@ static struct bytes algorithm_oid(enum curve c)
 {
     if (c == CURVE_NONE)
         return BYTES_OF(oid_rsa);
-    return curve_is_25519(c) ? curve_oid(c) : BYTES_OF(oid_ec);
+    return curve_is_raw(c) ? curve_oid(c) : BYTES_OF(oid_ec);
 }
 
 static struct bytes algorithm_parameters(enum curve c)
 {
     if (c == CURVE_NONE)
         return BYTES_OF(der_null);
-    return curve_is_25519(c) ? NO_BYTES : curve_oid(c);
+    return curve_is_raw(c) ? NO_BYTES : curve_oid(c);
 }
 
 CK_RV algorithm_append(enum curve c, struct buf *out)
@@ -88,7 +88,7 @@ static bool algorithm_is(enum curve c, struct bytes oid, struct bytes parameters
     /* RFC 3279 wants NULL for RSA; some encoders leave it out */
     if (c == CURVE_NONE)
         return parameters.n == 0 || bytes_equal(parameters, BYTES_OF(der_null));
-    return curve_is_25519(c) ? parameters.n == 0 : curve_from_params(parameters) == c;
+    return curve_is_raw(c) ? parameters.n == 0 : curve_from_params(parameters) == c;
 }
 
 bool algorithm_take(struct bytes *in, enum curve *ret)
@@ -160,7 +160,7 @@ static CK_RV parse_rsa(struct bytes key, struct buf *ret_modulus, struct buf *re
 
 static CK_RV parse_ec(enum curve c, struct bytes key, struct buf *ret_point)
 {
-    if (key.n != curve_point_size(c) || (!curve_is_25519(c) && key.p[0] != 0x04))
+    if (key.n != curve_point_size(c) || (!curve_is_raw(c) && key.p[0] != 0x04))
         return CKR_ATTRIBUTE_VALUE_INVALID;
     return buf_bytes_append(ret_point, key);
 }

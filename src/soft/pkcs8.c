@@ -97,8 +97,8 @@ static CK_RV read_ec(enum curve c, struct bytes in, bool stored, struct soft_pri
 }
 
 /* RFC 8410, 7: CurvePrivateKey is one more OCTET STRING. */
-static CK_RV read_25519(enum curve c, struct bytes in, struct bytes bits, bool stored,
-                        struct soft_private **ret)
+static CK_RV read_raw(enum curve c, struct bytes in, struct bytes bits, bool stored,
+                      struct soft_private **ret)
 {
     struct bytes value;
     return soft_octet_string_parse(in, &value) ? read_value(c, value, bits, stored, ret)
@@ -132,8 +132,8 @@ static CK_RV read_private(struct bytes der, bool stored, struct soft_private **r
     if (!take_version(&in, 1, &version) || !algorithm_take(&in, &c) ||
         !der_take(&in, DER_OCTET_STRING, &key) || !take_tail(in, version, &bits))
         return CKR_ATTRIBUTE_VALUE_INVALID;
-    if (curve_is_25519(c))
-        return read_25519(c, key.content, bits, stored, ret);
+    if (curve_is_raw(c))
+        return read_raw(c, key.content, bits, stored, ret);
     CLEANUP(soft_private_free) struct soft_private *k = NULL;
     TRY(c == CURVE_NONE ? read_rsa(key.content, stored, &k) : read_ec(c, key.content, stored, &k));
     if (bits.n && !stored)
@@ -181,11 +181,12 @@ static CK_RV append_private(const struct soft_private *k, struct buf *out)
 {
     if (k->curve == CURVE_NONE)
         return append_rsa(k, out);
-    return curve_is_25519(k->curve) ? soft_octet_string(secret_bytes(&k->secret), out)
-                                    : append_ec(k, out);
+    return curve_is_raw(k->curve) ? soft_octet_string(secret_bytes(&k->secret), out)
+                                  : append_ec(k, out);
 }
 
-/* version 1: with the public key of 25519's kinds, which are without it in their private part */
+/* version 1: with the public key of RFC 7748's curves, which are without it in their private part
+ */
 static CK_RV write_private(const struct soft_private *k, uint8_t version, struct secret *ret)
 {
     KEEP_ERROR_QUEUE;
@@ -209,5 +210,5 @@ CK_RV soft_private_to_pkcs8(const struct soft_private *k, struct secret *ret)
 
 CK_RV soft_private_to_stored(const struct soft_private *k, struct secret *ret)
 {
-    return write_private(k, curve_is_25519(k->curve) ? 1 : 0, ret);
+    return write_private(k, curve_is_raw(k->curve) ? 1 : 0, ret);
 }

@@ -1,4 +1,4 @@
-/* Software private keys: EC, Ed25519 and X25519, and what all kinds have in common. */
+/* Software private keys: EC, Edwards and Montgomery, and what all kinds have in common. */
 #include "private.h"
 #include "internal.h"
 
@@ -46,6 +46,18 @@ static CK_RV public_point(enum curve c, struct bytes value, uint8_t *ret)
     return nist_scalar(c, value, d) ? nist_public(c, d, ret, ctx) : CKR_ATTRIBUTE_VALUE_INVALID;
 }
 
+static void montgomery(enum curve c, const uint8_t *scalar, const uint8_t *u, uint8_t *ret)
+{
+    (c == CURVE_X448 ? x448 : x25519)(scalar, u, ret);
+}
+
+/* RFC 7748, 4.1 and 4.2: the base point's u */
+static void montgomery_public(enum curve c, const uint8_t *scalar, uint8_t *ret)
+{
+    const uint8_t base[RAW_MAX] = {c == CURVE_X448 ? 5 : 9};
+    montgomery(c, scalar, base, ret);
+}
+
 /* Takes over value, which is as long as a coordinate. */
 static CK_RV of_parts(enum curve c, struct secret *value, struct bytes point,
                       struct soft_private **ret)
@@ -77,11 +89,11 @@ static CK_RV from_secret(enum curve c, struct secret *value, struct soft_private
 {
     enum { POINT_MAX = 133 };
     uint8_t point[POINT_MAX];
-    if (c == CURVE_X25519)
-        x25519_public(value->p, point);
+    if (curve_is_montgomery(c))
+        montgomery_public(c, value->p, point);
     else
-        TRY(c == CURVE_ED25519 ? ed25519_public(value->p, point)
-                               : public_point(c, secret_bytes(value), point));
+        TRY(curve_is_edwards(c) ? edwards_public(c, value->p, point)
+                                : public_point(c, secret_bytes(value), point));
     return of_parts(c, value, BYTES(point, curve_point_size(c)), ret);
 }
 
@@ -89,9 +101,9 @@ CK_RV soft_private_from_value(enum curve c, struct bytes value, struct soft_priv
 {
     KEEP_ERROR_QUEUE;
     size_t n = curve_field_size(c);
-    while (!curve_is_25519(c) && value.n && value.p[0] == 0)
+    while (!curve_is_raw(c) && value.n && value.p[0] == 0)
         value = BYTES(value.p + 1, value.n - 1);
-    if (c == CURVE_NONE || value.n > n || value.n == 0 || (curve_is_25519(c) && value.n != n))
+    if (c == CURVE_NONE || value.n > n || value.n == 0 || (curve_is_raw(c) && value.n != n))
         return CKR_ATTRIBUTE_VALUE_INVALID;
     CLEANUP(secret_free) struct secret padded = {0};
     TRY(secret_new(&padded, n));
@@ -101,7 +113,7 @@ CK_RV soft_private_from_value(enum curve c, struct bytes value, struct soft_priv
 
 static CK_RV random_value(enum curve c, struct secret *ret)
 {
-    if (curve_is_25519(c))
+    if (curve_is_raw(c))
         return soft_random(ret->p, ret->n);
     CLEANUP(free_bn_ctx) BN_CTX *ctx = bn_ctx_new();
     BIGNUM *d = ctx ? bn_secret(ctx) : NULL;
@@ -127,7 +139,7 @@ CK_RV soft_private_generate(enum curve c, struct soft_private **ret)
 CK_RV soft_private_ecdsa(const struct soft_private *k, struct bytes digest, uint8_t *ret)
 {
     KEEP_ERROR_QUEUE;
-    if (k->curve == CURVE_NONE || curve_is_25519(k->curve))
+    if (k->curve == CURVE_NONE || curve_is_raw(k->curve))
         return CKR_KEY_TYPE_INCONSISTENT;
     if (digest.n == 0 || digest.n > HASH_MAX)
         return CKR_DATA_LEN_RANGE;
@@ -138,16 +150,19 @@ CK_RV soft_private_ecdsa(const struct soft_private *k, struct bytes digest, uint
     return nist_sign(k->curve, d, secret_bytes(&k->secret), digest, ret, ctx);
 }
 
-/* RFC 7748, 6.1: zeros come of a peer's point of small order; such a secret is no secret. */
-static CK_RV x25519_shared(const struct soft_private *k, struct bytes peer, struct secret *ret_z)
+/* RFC 7748, 6.1 and 6.2: zeros come of a peer's point of small order; such a secret is no secret.
+ */
+static CK_RV montgomery_shared(const struct soft_private *k, struct bytes peer,
+                               struct secret *ret_z)
 {
-    static const uint8_t zero[X25519_SIZE];
-    if (peer.n != X25519_SIZE)
+    static const uint8_t zero[RAW_MAX];
+    size_t n = curve_field_size(k->curve);
+    if (peer.n != n)
         return CKR_DOMAIN_PARAMS_INVALID;
     CLEANUP(secret_free) struct secret z = {0};
-    TRY(secret_new(&z, X25519_SIZE));
-    x25519(k->secret.p, peer.p, z.p);
-    if (secret_equal(secret_bytes(&z), BYTES_OF(zero)))
+    TRY(secret_new(&z, n));
+    montgomery(k->curve, k->secret.p, peer.p, z.p);
+    if (secret_equal(secret_bytes(&z), BYTES(zero, n)))
         return CKR_DOMAIN_PARAMS_INVALID;
     *ret_z = z;
     z = (struct secret){0};
@@ -157,10 +172,10 @@ static CK_RV x25519_shared(const struct soft_private *k, struct bytes peer, stru
 CK_RV soft_private_ecdh(const struct soft_private *k, struct bytes peer, struct secret *ret_z)
 {
     KEEP_ERROR_QUEUE;
-    if (k->curve == CURVE_NONE || k->curve == CURVE_ED25519)
+    if (k->curve == CURVE_NONE || curve_is_edwards(k->curve))
         return CKR_KEY_TYPE_INCONSISTENT;
-    if (k->curve == CURVE_X25519)
-        return x25519_shared(k, peer, ret_z);
+    if (curve_is_montgomery(k->curve))
+        return montgomery_shared(k, peer, ret_z);
     CLEANUP(free_bn_ctx) BN_CTX *ctx = bn_ctx_new();
     BIGNUM *d = ctx ? bn_secret(ctx) : NULL;
     if (!d || !nist_scalar(k->curve, secret_bytes(&k->secret), d))
@@ -169,9 +184,9 @@ CK_RV soft_private_ecdh(const struct soft_private *k, struct bytes peer, struct 
 }
 
 CK_RV soft_private_eddsa(const struct soft_private *k, const struct soft_eddsa *form,
-                         struct bytes message, uint8_t *ret64)
+                         struct bytes message, uint8_t *ret)
 {
-    if (k->curve != CURVE_ED25519)
+    if (!curve_is_edwards(k->curve))
         return CKR_KEY_TYPE_INCONSISTENT;
-    return ed25519_sign(k->secret.p, k->public_->raw, form, message, ret64);
+    return edwards_sign(k->curve, k->secret.p, k->public_->raw, form, message, ret);
 }

@@ -24,8 +24,8 @@ CK_RV soft_private_generate(enum curve c, struct soft_private **ret);
 /* Big-endian numbers; the primes may be missing (n = 0 bytes, or zero), and the last three. All
  * that is given must fit together: CKR_ATTRIBUTE_VALUE_INVALID, also for a length out of range. */
 CK_RV soft_private_from_rsa(const struct bytes number[RSA_NUMBERS], struct soft_private **ret);
-/* CKA_VALUE: the scalar (leading zeros may be missing), for Ed25519 and X25519 the 32 bytes of RFC
- * 8032 and 7748. CKR_ATTRIBUTE_VALUE_INVALID. */
+/* CKA_VALUE: the scalar (leading zeros may be missing), for Edwards and Montgomery curves the bytes
+ * of RFC 8032 and 7748. CKR_ATTRIBUTE_VALUE_INVALID. */
 CK_RV soft_private_from_value(enum curve c, struct bytes value, struct soft_private **ret);
 /* From DER PrivateKeyInfo or OneAsymmetricKey (RFC 5958), with RSAPrivateKey (RFC 8017),
  * ECPrivateKey (RFC 5915) or CurvePrivateKey (RFC 8410); RSA's last five numbers may be zero. A
@@ -39,15 +39,15 @@ enum curve soft_private_curve(const struct soft_private *k);
 const struct soft_key *soft_private_public(const struct soft_private *k);
 /* RSA: without leading zeros; NO_BYTES for other keys. */
 struct bytes soft_private_number(const struct soft_private *k, enum rsa_number which);
-/* The scalar, as long as the order, or the 32 bytes; NO_BYTES for RSA. */
+/* The scalar, as long as the order, or those bytes; NO_BYTES for RSA. */
 struct bytes soft_private_value(const struct soft_private *k);
 /* DER PrivateKeyInfo, as the openssl command writes it. */
 CK_RV soft_private_to_pkcs8(const struct soft_private *k, struct secret *ret);
 
 /* ---- for the store and for memory, where nobody else can write ---- */
 
-/* PrivateKeyInfo; for Ed25519 and X25519 OneAsymmetricKey (RFC 5958) with the public key, which
- * the other kinds have in their private part. */
+/* PrivateKeyInfo; for Edwards and Montgomery keys OneAsymmetricKey (RFC 5958) with the public key,
+ * which the other kinds have in their private part. */
 CK_RV soft_private_to_stored(const struct soft_private *k, struct secret *ret);
 /* From that, or from what soft_private_to_pkcs8 wrote, as soft_private_from_pkcs8, but who calls
  * knows that it is what was written: the parts are not made to prove again that they fit together,
@@ -61,11 +61,11 @@ CK_RV soft_private_from_stored(struct bytes der, struct soft_private **ret);
 CK_RV soft_private_rsa(const struct soft_private *k, struct bytes in, uint8_t *ret);
 /* r || s, each as long as the order; digest of 1 to 64 bytes, else CKR_DATA_LEN_RANGE. */
 CK_RV soft_private_ecdsa(const struct soft_private *k, struct bytes digest, uint8_t *ret);
-/* Z of ECDH or X25519. CKR_DOMAIN_PARAMS_INVALID: peer, a point as soft_key_ec wants it, is not on
- * the curve or gives an X25519 result of zeros. */
+/* Z of ECDH, X25519 or X448. CKR_DOMAIN_PARAMS_INVALID: peer, a point as soft_key_ec wants it, is
+ * not on the curve or gives a result of zeros by X25519 or X448. */
 CK_RV soft_private_ecdh(const struct soft_private *k, struct bytes peer, struct secret *ret_z);
-/* form: see soft_eddsa_verify. */
+/* form: see soft_eddsa_verify; ret holds 64 bytes for Ed25519, 114 for Ed448. */
 CK_RV soft_private_eddsa(const struct soft_private *k, const struct soft_eddsa *form,
-                         struct bytes message, uint8_t *ret64);
+                         struct bytes message, uint8_t *ret);
 
 #endif

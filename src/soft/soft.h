@@ -41,6 +41,9 @@ size_t hash_block_size(enum hash h); /* HMAC block size in bytes */
 /* The digest of the concatenated parts; ret holds hash_size(h) bytes. */
 CK_RV soft_hash(enum hash h, const struct bytes *parts, size_t n_parts, uint8_t *ret);
 
+/* The first n bytes of SHAKE256 (FIPS 202, 6.2) of the concatenated parts. */
+CK_RV soft_shake256(const struct bytes *parts, size_t n_parts, uint8_t *ret, size_t n);
+
 struct soft_digest; /* a digest under way */
 CK_RV soft_digest_new(enum hash h, struct soft_digest **ret);
 CK_RV soft_digest_update(struct soft_digest *d, struct bytes data);
@@ -147,31 +150,38 @@ enum curve {
     CURVE_COUNT, /* the curves above are for ECDSA and ECDH; those below have their own ways */
     CURVE_ED25519 = CURVE_COUNT,
     CURVE_X25519,
+    CURVE_ED448,
+    CURVE_X448,
     CURVE_END
 };
 
-size_t curve_field_size(enum curve c); /* bytes of a coordinate: 28, 32, 48, 66 … 32 */
-size_t curve_bits(enum curve c);       /* 224, 256, 384, 521, 255 */
-const char *curve_name(enum curve c);  /* "P-256" */
-struct bytes curve_oid(enum curve c);  /* CKA_EC_PARAMS: the DER of its OBJECT IDENTIFIER */
+bool curve_is_edwards(enum curve c);    /* Ed25519, Ed448 */
+bool curve_is_montgomery(enum curve c); /* X25519, X448 */
+/* Bytes of a coordinate: 28, 32, 48, 66 … 32, 56; of an Edwards curve with its sign: 32, 57. */
+size_t curve_field_size(enum curve c);
+size_t curve_bits(enum curve c);      /* 224, 256, 384, 521, 255, 448 */
+const char *curve_name(enum curve c); /* "P-256" */
+struct bytes curve_oid(enum curve c); /* CKA_EC_PARAMS: the DER of its OBJECT IDENTIFIER */
 /* From CKA_EC_PARAMS: namedCurve OID, or PrintableString with the curve's name ("secp256r1",
  * "P-256"; 3.0, 2.3.3). CURVE_NONE when it is none of those or not well-formed. */
 enum curve curve_from_params(struct bytes der);
-/* The same for CKK_EC_EDWARDS and CKK_EC_MONTGOMERY: CURVE_ED25519 (OID of RFC 8410, or
- * "edwards25519"), CURVE_X25519 ("curve25519") or CURVE_NONE. */
-enum curve curve_from_params_25519(struct bytes der);
+/* The same for CKK_EC_EDWARDS and CKK_EC_MONTGOMERY: the OIDs of RFC 8410, or "edwards25519",
+ * "curve25519", "edwards448", "curve448" (3.0, 2.3.5 and 2.3.6). */
+enum curve curve_from_params_edwards(struct bytes der);
+enum curve curve_from_params_montgomery(struct bytes der);
 
 /* ---- public keys --------------------------------------------------------------------------- */
 
-struct soft_key; /* an RSA, EC, Ed25519 or X25519 public key; immutable, may be shared between
+struct soft_key; /* an RSA, EC, Edwards or Montgomery public key; immutable, may be shared between
                     threads */
 
 /* Big-endian unsigned integers. CKR_ATTRIBUTE_VALUE_INVALID: even, of less than 512 or more than
  * 16,384 bits, or with an exponent that is 1, not below the modulus or, beside a modulus of more
  * than 3,072 bits, longer than 64. */
 CK_RV soft_key_rsa(struct bytes modulus, struct bytes exponent, struct soft_key **ret);
-/* point: uncompressed (04 || X || Y) without DER wrapping; Ed25519 and X25519: the 32 bytes of RFC
- * 8032 and 7748. Off the curve, at infinity or of a wrong length: CKR_ATTRIBUTE_VALUE_INVALID. */
+/* point: uncompressed (04 || X || Y) without DER wrapping; Edwards and Montgomery curves: the
+ * bytes of RFC 8032 and 7748. Off the curve, at infinity or of a wrong length:
+ * CKR_ATTRIBUTE_VALUE_INVALID. */
 CK_RV soft_key_ec(enum curve c, struct bytes point, struct soft_key **ret);
 void soft_key_free(struct soft_key **k);
 /* Appends that point. CKR_KEY_TYPE_INCONSISTENT: an RSA key. */
@@ -194,7 +204,8 @@ CK_RV soft_rsa_verify_pss(const struct soft_key *k, enum hash h, enum hash mgf, 
 /* r || s, each as long as the order; digest of 1 to 64 bytes (truncated as X9.62 says). */
 CK_RV soft_ecdsa_verify(const struct soft_key *k, struct bytes digest, struct bytes sig);
 /* CK_EDDSA_PARAMS: NULL is Ed25519, otherwise Ed25519ph with prehash, else Ed25519ctx (RFC 8032,
- * 5.1). CKR_MECHANISM_PARAM_INVALID: a context of more than 255 bytes. */
+ * 5.1); NULL is Ed448 with an empty context, otherwise Ed448ph with prehash, else Ed448 (5.2).
+ * CKR_MECHANISM_PARAM_INVALID: a context of more than 255 bytes. */
 struct soft_eddsa {
     bool prehash;
     struct bytes context;

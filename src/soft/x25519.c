@@ -54,9 +54,3 @@ void x25519(const uint8_t *scalar32, const uint8_t *u32, uint8_t *ret32)
     secret_wipe(k, sizeof(k));
     secret_wipe(&l, sizeof(l));
 }
-
-void x25519_public(const uint8_t *scalar32, uint8_t *ret32)
-{
-    static const uint8_t base[X25519_SIZE] = {9};
-    x25519(scalar32, base, ret32);
-}

@@ -17,16 +17,13 @@ static CK_KEY_TYPE key_type(const struct object *o)
 
 enum curve key_curve(CK_KEY_TYPE type, struct bytes params)
 {
-    enum curve c;
     switch (type) {
     case CKK_EC:
         return curve_from_params(params);
     case CKK_EC_EDWARDS:
-        c = curve_from_params_25519(params);
-        return c == CURVE_ED25519 ? c : CURVE_NONE;
+        return curve_from_params_edwards(params);
     case CKK_EC_MONTGOMERY:
-        c = curve_from_params_25519(params);
-        return c == CURVE_X25519 ? c : CURVE_NONE;
+        return curve_from_params_montgomery(params);
     default:
         return CURVE_NONE;
     }

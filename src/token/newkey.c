@@ -30,9 +30,9 @@ static bool type_fits(CK_KEY_TYPE type, enum curve c)
     case CKK_EC:
         return c != CURVE_NONE && c < CURVE_COUNT;
     case CKK_EC_EDWARDS:
-        return c == CURVE_ED25519;
+        return curve_is_edwards(c);
     default:
-        return type == CKK_EC_MONTGOMERY && c == CURVE_X25519;
+        return type == CKK_EC_MONTGOMERY && curve_is_montgomery(c);
     }
 }
 

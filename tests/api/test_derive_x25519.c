@@ -1,12 +1,15 @@
-/* C_DeriveKey with private keys in software: PKCS#11 3.2 sections 6.3.15 (ECDH), 6.3.20 (X25519).
+/* C_DeriveKey with private keys in software: PKCS#11 3.2 sections 6.3.15 (ECDH), 6.3.20 (X25519,
+ * X448).
  */
 #include "derive.h"
 
-static CK_OBJECT_HANDLE x25519_key(struct blob value, bool token)
+/* The length says which curve's it is. */
+static CK_OBJECT_HANDLE montgomery_key(struct blob value, bool token)
 {
     static struct parts parts;
     CK_OBJECT_HANDLE object;
-    EVP_PKEY *key = EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, NULL, value.p, value.n);
+    EVP_PKEY *key = EVP_PKEY_new_raw_private_key(value.n == 32 ? EVP_PKEY_X25519 : EVP_PKEY_X448,
+                                                 NULL, value.p, value.n);
     private_parts(key, &parts);
     EVP_PKEY_free(key);
     set_part(&parts, (CK_ATTRIBUTE)ATTR_BOOL(CKA_TOKEN, token));
@@ -14,7 +17,7 @@ static CK_OBJECT_HANDLE x25519_key(struct blob value, bool token)
     return object;
 }
 
-/* RFC 7748, 5.2 (the first two) and 6.1 */
+/* RFC 7748, 5.2 (the first two) and 6.1; 5.2 and 6.2 */
 static const struct {
     const char *scalar, *u, *result;
 } rfc_7748[] = {
@@ -27,6 +30,18 @@ static const struct {
     {"77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a",
      "de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f",
      "4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742"},
+    {"3d262fddf9ec8e88495266fea19a34d28882acef045104d0d1aae121"
+     "700a779c984c24f8cdd78fbff44943eba368f54b29259a4f1c600ad3",
+     "06fce640fa3487bfda5f6cf2d5263f8aad88334cbd07437f020f08f9"
+     "814dc031ddbdc38c19c6da2583fa5429db94ada18aa7a7fb4ef8a086",
+     "ce3e4ff95a60dc6697da1db1d85e6afbdf79b50a2412d7546d5f239f"
+     "e14fbaadeb445fc66a01b0779d98223961111e21766282f73dd96b6f"},
+    {"9a8f4925d1519f5775cf46b04b5800d4ee9ee8bae8bc5565d498c28d"
+     "d9c9baf574a9419744897391006382a6f127ab1d9ac2d8c0a598726b",
+     "3eb7a829b0cd20f5bcfc0b599b6feccf6da4627107bdb0d4f345b430"
+     "27d8b972fc3e34fb4232a13ca706dcb57aec3dae07bdc1c67bf33609",
+     "07fff4181ac6cc95ec1c16a94a0f74d12da232ce40a77552281d282b"
+     "b60c0b56fd2464c335543936521c24403085d59a449a5037514a879d"},
 };
 
 /* Sealed and in memory; the peer's point bare and in its OCTET STRING; cut from the front. */
@@ -35,7 +50,7 @@ static void vectors(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT(rfc_7748); i++)
         for (int token = 0; token < 2; token++) {
-            CK_OBJECT_HANDLE key = x25519_key(unhex(rfc_7748[i].scalar), token);
+            CK_OBJECT_HANDLE key = montgomery_key(unhex(rfc_7748[i].scalar), token);
             struct blob bare = unhex(rfc_7748[i].u), der = octet_string(bare);
             struct blob want = unhex(rfc_7748[i].result), cut = {.n = 20};
             CK_ECDH1_DERIVE_PARAMS p = {CKD_NULL, 0, NULL, bare.n, bare.p};
@@ -43,23 +58,30 @@ static void vectors(void **state)
             assert_derives(MECHANISM_WITH(CKM_ECDH1_DERIVE, p), key, 0, want);
             p.ulPublicDataLen = der.n;
             p.pPublicData = der.p;
-            assert_derives(MECHANISM_WITH(CKM_ECDH1_DERIVE, p), key, 32, want);
-            memcpy(cut.p, want.p + 12, 20);
+            assert_derives(MECHANISM_WITH(CKM_ECDH1_DERIVE, p), key, want.n, want);
+            memcpy(cut.p, want.p + want.n - 20, 20);
             assert_derives(MECHANISM_WITH(CKM_ECDH1_DERIVE, p), key, 20, cut);
             assert_ok(p11->C_DestroyObject(fx.session, key));
         }
 }
 
-/* RFC 7748, 6.1: a result of zeros is none. */
+/* RFC 7748, 6.1 and 6.2: a result of zeros is none. */
 static void small_order(void **state)
 {
     (void)state;
     static const char *const points[] = {
         "0000000000000000000000000000000000000000000000000000000000000000",
         "0100000000000000000000000000000000000000000000000000000000000000",
-        "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"};
-    CK_OBJECT_HANDLE key = x25519_key(unhex(rfc_7748[2].scalar), false), derived;
+        "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "00000000000000000000000000000000000000000000000000000000"
+        "00000000000000000000000000000000000000000000000000000000",
+        "01000000000000000000000000000000000000000000000000000000"
+        "00000000000000000000000000000000000000000000000000000000",
+        "feffffffffffffffffffffffffffffffffffffffffffffffffffffff"
+        "feffffffffffffffffffffffffffffffffffffffffffffffffffffff"};
     for (size_t i = 0; i < COUNT(points); i++) {
+        CK_OBJECT_HANDLE derived;
+        CK_OBJECT_HANDLE key = montgomery_key(unhex(rfc_7748[i < 3 ? 2 : 4].scalar), false);
         struct blob point = unhex(points[i]);
         CK_ECDH1_DERIVE_PARAMS p = {CKD_NULL, 0, NULL, point.n, point.p};
         assert_rv(CKR_MECHANISM_PARAM_INVALID,

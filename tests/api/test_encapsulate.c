@@ -2,7 +2,7 @@
  * ciphertext is the point of a key of the moment. */
 #include "derive.h"
 
-static const char *const kinds[] = {"P-256", "P-384", "P-521", "X25519"};
+static const char *const kinds[] = {"P-256", "P-384", "P-521", "X25519", "X448"};
 
 struct pair {
     EVP_PKEY *key;
@@ -180,7 +180,7 @@ static void attributes(void **state)
 static void lengths(void **state)
 {
     (void)state;
-    static const CK_ULONG sizes[] = {65, 97, 133, 32};
+    static const CK_ULONG sizes[] = {65, 97, 133, 32, 56};
     for (size_t i = 0; i < COUNT(kinds); i++) {
         struct pair p = make_pair(kinds[i], false);
         CK_ULONG before = count_objects(fx.session, NULL, 0), n = 0;

@@ -42,6 +42,8 @@ static const struct {
     {"P-521", "tpm", "tpm"},
     {"ED25519", "sealed", "session"},
     {"X25519", "sealed", "session"},
+    {"ED448", "sealed", "session"},
+    {"X448", "sealed", "session"},
 };
 
 /* 4.9, 4.7: a key from outside is not local and may have been known there. */
@@ -182,7 +184,7 @@ static void public_side_is_told(void **state)
 static void without_login(void **state)
 {
     (void)state;
-    static const char *const kinds[] = {"RSA-2048", "P-256", "ED25519"};
+    static const char *const kinds[] = {"RSA-2048", "P-256", "ED25519", "ED448"};
     CK_OBJECT_HANDLE object;
     assert_ok(p11->C_Logout(fx.session));
     for (size_t i = 0; i < COUNT(kinds); i++) {
@@ -456,7 +458,7 @@ static void unknown_curve(void)
     struct blob curve = ec_params(NID_brainpoolP512t1);
     set_part(&parts, (CK_ATTRIBUTE){CKA_EC_PARAMS, curve.p, curve.n});
 }
-static void curve_of_the_other_kind(void)
+static void curve25519(void)
 {
     struct blob curve = ec_params(NID_X25519);
     set_part(&parts, (CK_ATTRIBUTE){CKA_EC_PARAMS, curve.p, curve.n});
@@ -503,8 +505,14 @@ static const struct {
     {"P-521", beyond_the_order, CKR_ATTRIBUTE_VALUE_INVALID},
     {"ED25519", one_byte_more, CKR_ATTRIBUTE_VALUE_INVALID},
     {"ED25519", empty, CKR_ATTRIBUTE_VALUE_INVALID},
-    {"ED25519", curve_of_the_other_kind, CKR_CURVE_NOT_SUPPORTED},
+    {"ED25519", curve25519, CKR_CURVE_NOT_SUPPORTED},
     {"X25519", one_byte_more, CKR_ATTRIBUTE_VALUE_INVALID},
+    {"ED448", one_byte_more, CKR_ATTRIBUTE_VALUE_INVALID},
+    {"ED448", off_the_curve, CKR_TEMPLATE_INCONSISTENT},
+    {"ED448", info_of_another_key, CKR_ATTRIBUTE_VALUE_INVALID},
+    {"ED448", curve25519, CKR_CURVE_NOT_SUPPORTED},
+    {"X448", one_byte_more, CKR_ATTRIBUTE_VALUE_INVALID},
+    {"X448", curve25519, CKR_ATTRIBUTE_VALUE_INVALID}, /* whose keys are shorter */
     {NULL, seventeen, CKR_ATTRIBUTE_VALUE_INVALID},
     {NULL, empty, CKR_ATTRIBUTE_VALUE_INVALID},
     {NULL, no_value, CKR_TEMPLATE_INCOMPLETE},
@@ -590,7 +598,7 @@ static void check_parts(bool sensitive, bool extractable, const CK_ATTRIBUTE_TYP
 static void parts_are_told_as_allowed(void **state)
 {
     (void)state;
-    static const char *const kinds[] = {"RSA-2048", "P-256", "P-521", "ED25519", NULL};
+    static const char *const kinds[] = {"RSA-2048", "P-256", "P-521", "ED25519", "X448", NULL};
     for (size_t k = 0; k < COUNT(kinds); k++)
         for (int variant = 0; variant < 8; variant++) {
             EVP_PKEY *key = kinds[k] && (variant == 0 || k) ? make_key(kinds[k]) : NULL;
@@ -617,7 +625,8 @@ static void assert_nowhere(const char *what, const struct blob *value)
 static void in_clear_nowhere(void **state)
 {
     (void)state;
-    static const char *const kinds[] = {"RSA-2048", "RSA-4096", "P-256", "ED25519", "X25519", NULL};
+    static const char *const kinds[] = {"RSA-2048", "RSA-4096", "P-256", "ED25519",
+                                        "X25519",   "ED448",    "X448",  NULL};
     for (size_t k = 0; k < COUNT(kinds); k++)
         for (int variant = 0; variant < 4; variant++) {
             EVP_PKEY *key = kinds[k] ? make_key(k == 1 && variant ? "RSA-1024" : kinds[k]) : NULL;
@@ -653,7 +662,7 @@ static void in_clear_nowhere(void **state)
 
 static void token_keys_outlive_the_process(void **state)
 {
-    static const char *const kinds[] = {"RSA-2048", "P-384", "ED25519", "X25519"};
+    static const char *const kinds[] = {"RSA-2048", "P-384", "ED25519", "X25519", "ED448", "X448"};
     EVP_PKEY *keys[COUNT(kinds)];
     struct blob value = random_blob(32);
     CK_OBJECT_HANDLE object;

@@ -671,9 +671,9 @@ static void logout_and_destroy(void **state)
 
 /* ---- signatures ---------------------------------------------------------------------------- */
 
-static struct key_pair generate_ed25519(void)
+static struct key_pair generate_edwards(int nid)
 {
-    struct blob curve = ec_params(NID_ED25519);
+    struct blob curve = ec_params(nid);
     CK_ATTRIBUTE public[] = {ATTR_MEM(CKA_EC_PARAMS, curve.p, curve.n),
                              ATTR_BOOL(CKA_VERIFY, true)};
     CK_ATTRIBUTE private[] = {ATTR_BOOL(CKA_SIGN, true)};
@@ -784,7 +784,8 @@ static void signed_by_pairs(void **state)
     signs_messages(MECHANISM(CKM_ECDSA), ec, 64);
     signs_messages(MECHANISM_WITH(CKM_SHA256_RSA_PKCS_PSS, pss), rsa, 256);
     signs_messages(MECHANISM(CKM_SHA256_RSA_PKCS), rsa, 256);
-    signs_messages(MECHANISM(CKM_EDDSA), generate_ed25519(), 64);
+    signs_messages(MECHANISM(CKM_EDDSA), generate_edwards(NID_ED25519), 64);
+    signs_messages(MECHANISM(CKM_EDDSA), generate_edwards(NID_ED448), 114);
 }
 
 static void signed_by_secret_keys(void **state)

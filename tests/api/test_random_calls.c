@@ -550,8 +550,9 @@ static void add_curve(struct caller *c, struct template *t, CK_MECHANISM_TYPE me
 {
     static const int curves[] = {NID_X9_62_prime256v1, NID_X9_62_prime256v1, NID_secp384r1,
                                  NID_secp521r1, NID_sect233k1};
-    int nid = mechanism == CKM_EC_EDWARDS_KEY_PAIR_GEN      ? NID_ED25519
-              : mechanism == CKM_EC_MONTGOMERY_KEY_PAIR_GEN ? NID_X25519
+    static const int edwards[] = {NID_ED25519, NID_ED448}, montgomery[] = {NID_X25519, NID_X448};
+    int nid = mechanism == CKM_EC_EDWARDS_KEY_PAIR_GEN      ? ONE_OF(c, edwards)
+              : mechanism == CKM_EC_MONTGOMERY_KEY_PAIR_GEN ? ONE_OF(c, montgomery)
                                                             : ONE_OF(c, curves);
     struct blob params = ec_params(nid);
     add_bytes(c, t, CKA_EC_PARAMS, params.p, params.n);

@@ -17,6 +17,8 @@ static const struct kind {
 } kinds[] = {
     {"ed25519", CKM_EC_EDWARDS_KEY_PAIR_GEN, NID_ED25519, 0, false},
     {"x25519", CKM_EC_MONTGOMERY_KEY_PAIR_GEN, NID_X25519, 0, false},
+    {"ed448", CKM_EC_EDWARDS_KEY_PAIR_GEN, NID_ED448, 0, false},
+    {"x448", CKM_EC_MONTGOMERY_KEY_PAIR_GEN, NID_X448, 0, false},
     {"rsa4096", CKM_RSA_PKCS_KEY_PAIR_GEN, 0, 4096, false},
     {"rsa1024", CKM_RSA_PKCS_KEY_PAIR_GEN, 0, 1024, true},
     {"p256", CKM_EC_KEY_PAIR_GEN, NID_X9_62_prime256v1, 0, true},

@@ -420,12 +420,13 @@ static void assert_empty(CK_OBJECT_HANDLE key)
 static void defaults_of_pairs(void **state)
 {
     (void)state;
-    static const char *const kinds[] = {"RSA-1024", "P-256", "ED25519", "X25519"};
+    static const char *const kinds[] = {"RSA-1024", "P-256", "ED25519", "X25519", "ED448", "X448"};
     for (size_t i = 0; i < COUNT(kinds); i++) {
         EVP_PKEY *key = make_key(kinds[i]);
         CK_OBJECT_HANDLE private, public;
-        const struct said by_type[] = {{CKA_SIGN, i != 3},         {CKA_DECRYPT, i == 0},
-                                       {CKA_SIGN_RECOVER, i == 0}, {CKA_VERIFY, i != 3},
+        const bool signs = kinds[i][0] != 'X';
+        const struct said by_type[] = {{CKA_SIGN, signs},          {CKA_DECRYPT, i == 0},
+                                       {CKA_SIGN_RECOVER, i == 0}, {CKA_VERIFY, signs},
                                        {CKA_ENCRYPT, i == 0},      {CKA_VERIFY_RECOVER, i == 0}};
         private_parts(key, &parts);
         drop_usages();

@@ -209,13 +209,16 @@ static void derived_into_the_tpm(void **state)
     assert_silent("a key derived into the TPM", value);
 }
 
-/* Ed25519's and X25519's, and RSA's of a size that no TPM has, are of this process's randomness. */
+/* Edwards and Montgomery keys', and RSA's of a size that no TPM has, are of this process's
+ * randomness. */
 static void sealed_pairs(void **state)
 {
     (void)state;
-    static const int curves[] = {NID_ED25519, NID_X25519, NID_X9_62_prime256v1};
-    static const CK_MECHANISM_TYPE types[] = {CKM_EC_EDWARDS_KEY_PAIR_GEN,
-                                              CKM_EC_MONTGOMERY_KEY_PAIR_GEN, CKM_EC_KEY_PAIR_GEN};
+    static const int curves[] = {NID_ED25519, NID_X25519, NID_ED448, NID_X448,
+                                 NID_X9_62_prime256v1};
+    static const CK_MECHANISM_TYPE types[] = {
+        CKM_EC_EDWARDS_KEY_PAIR_GEN, CKM_EC_MONTGOMERY_KEY_PAIR_GEN, CKM_EC_EDWARDS_KEY_PAIR_GEN,
+        CKM_EC_MONTGOMERY_KEY_PAIR_GEN, CKM_EC_KEY_PAIR_GEN};
     for (size_t i = 0; i < COUNT(types); i++) {
         struct blob curve = ec_params(curves[i]);
         CK_ATTRIBUTE public = ATTR_MEM(CKA_EC_PARAMS, curve.p, curve.n);

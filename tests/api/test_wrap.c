@@ -53,6 +53,8 @@ static const struct {
     {"P-521", CKK_EC, 0},
     {"ED25519", CKK_EC_EDWARDS, 0},
     {"X25519", CKK_EC_MONTGOMERY, 0},
+    {"ED448", CKK_EC_EDWARDS, 0},
+    {"X448", CKK_EC_MONTGOMERY, 0},
 };
 enum { SECRETS = 4 };
 

@@ -27,7 +27,7 @@ offers 'token tpm' help t
 offers 'generate' help key gen
 offers 'P-256 P-384 P-521 P-224' key generate --curve ''
 offers 'P-384' key generate --curve P-3
-offers 'ec ed25519' key generate --type e
+offers 'ec ed25519 ed448' key generate --type e
 offers 'aes' key import --type ae
 offers 'generate import export list show delete csr wrap unwrap' key ''
 offers 'put get list delete' secret ''

@@ -34,6 +34,17 @@ for name in ec ec384 ec521 rsa ed; do
         same "$(cut -d' ' -f1,2 out)" "$(cut -d' ' -f1,2 want)"
     fi
 done
+for name in ed448 x448; do
+    on_softhsm && break
+    make "$name" -algorithm "$name"
+    succeeds lk key export "$name"
+    holds cmp out "$name.pub"
+    succeeds lk key export "$name" --format der
+    openssl pkey -pubin -in "$name.pub" -pubout -outform DER -out want
+    holds cmp out want
+    exits 1 lk key export "$name" --format ssh
+    complains 'OpenSSH has no keys of this type'
+done
 
 # a pair's, by label and URI, with and without its public half
 succeeds lk key generate --label pair --pin-file pin

@@ -41,6 +41,13 @@ if ! on_softhsm; then
     openssl genpkey -algorithm x25519 -out x.pem
     succeeds lk key import x.pem --label x --pin-file pin
     prints 'TYPE +X25519'
+    openssl genpkey -algorithm x448 -out x448.pem
+    succeeds lk key import x448.pem --label x448 --pin-file pin
+    prints 'TYPE +X448'
+    openssl genpkey -algorithm ed448 -out ed448.pem
+    succeeds lk key import ed448.pem --label ed448 --pin-file pin
+    prints 'TYPE +Ed448'
+    fits ed448 ed448.pem
 fi
 
 # traditional, DER, encrypted: the same key again
@@ -104,9 +111,9 @@ open("spoilt.der", "wb").write(der)
 PYTHON
 exits 1 lk key import spoilt.der --label n --pin-file pin
 complains 'damaged'
-openssl genpkey -algorithm x448 -out x448.pem
-exits 1 lk key import x448.pem --label n --pin-file pin
-complains 'X448'
+openssl genpkey -algorithm DH -pkeyopt group:ffdhe2048 -out dh.pem
+exits 1 lk key import dh.pem --label n --pin-file pin
+complains 'DH'
 count
 same "$objects" "$before"
 

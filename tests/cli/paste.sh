@@ -43,4 +43,9 @@ prints '^ssh-ed25519 .* ed$'
 # ... and nothing here but C_DeriveKey knows X25519
 succeeds lk key generate --label x --type x25519 --pin-file pin
 prints_not 'engine|ssh'
+succeeds lk key generate --label x448 --type x448 --pin-file pin
+prints_not 'engine|ssh'
+# ... and OpenSSH has no Ed448
+succeeds lk key generate --label ed448 --type ed448 --pin-file pin
+prints_not 'engine|ssh'
 finish

@@ -22,6 +22,15 @@ else
     succeeds lk key generate --type hmac-sha512 --bits 512 --label hmac512 --pin-file pin
     succeeds lk key generate --type x25519 --label x --pin-file pin --json
     json 'd["type"] == "X25519"'
+    succeeds lk key generate --type x448 --label x448 --pin-file pin --json
+    json 'd["type"] == "X448"'
+    succeeds lk key generate --type ed448 --label ed448 --pin-file pin --json
+    json 'd["type"] == "Ed448"'
+    succeeds lk key csr ed448 --subject /CN=ed448 --pin-file pin -o ed448.csr
+    holds openssl req -in ed448.csr -verify -noout 2>err
+    exits 2 lk key generate --type ed448 --curve P-256 --label n --pin-file pin
+    exits 2 lk key generate --type ed448 --usage decrypt --label n --pin-file pin
+    exits 2 lk key generate --type x448 --usage sign --label n --pin-file pin
 fi
 succeeds lk key generate --type ed25519 --label ed --pin-file pin
 prints 'TYPE +Ed25519'

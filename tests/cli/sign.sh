@@ -52,13 +52,17 @@ for file in $FILES; do
     exits 1 lk verify ec "$file" --signature sig --mechanism ecdsa-sha384
     exits 1 lk verify ec "$file" --signature empty
 done
-for file in small piece large; do # openssl 3.0 does not sign nothing
-    succeeds lk sign ed "$file" --pin-file pin -o sig
-    openssl pkeyutl -verify -pubin -inkey ed.pub -rawin -in "$file" -sigfile sig >verdict ||
-        fails "openssl: ed $file"
-    openssl pkeyutl -sign -inkey ed.pem -rawin -in "$file" -out sig
-    succeeds lk verify ed "$file" --signature sig
-    exits 1 lk verify ed empty --signature sig
+edwards=ed
+on_softhsm || { import ed448 -algorithm ed448 && edwards='ed ed448'; }
+for key in $edwards; do
+    for file in small piece large; do # openssl 3.0 does not sign nothing
+        succeeds lk sign "$key" "$file" --pin-file pin -o sig
+        openssl pkeyutl -verify -pubin -inkey "$key.pub" -rawin -in "$file" -sigfile sig >verdict ||
+            fails "openssl: $key $file"
+        openssl pkeyutl -sign -inkey "$key.pem" -rawin -in "$file" -out sig
+        succeeds lk verify "$key" "$file" --signature sig
+        exits 1 lk verify "$key" empty --signature sig
+    done
 done
 
 # MACs

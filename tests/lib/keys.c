@@ -135,12 +135,23 @@ static void push_ec(OSSL_PARAM_BLD *build, struct blob *curve, struct blob *poin
     OSSL_PARAM_BLD_push_octet_string(build, OSSL_PKEY_PARAM_PUB_KEY, point->p, point->n);
 }
 
-/* Ed25519 and X25519: the 32 bytes behind the OCTET STRING's header. */
-static EVP_PKEY *raw_key(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, int nid)
+/* Edwards and Montgomery keys: the bytes behind the OCTET STRING's header. */
+static EVP_PKEY *raw_key(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object)
 {
+    static const struct {
+        int nid;
+        size_t n;
+    } curves[] = {{NID_ED25519, 32}, {NID_X25519, 32}, {NID_ED448, 57}, {NID_X448, 56}};
+    struct blob params = get_attribute(session, object, CKA_EC_PARAMS);
     struct blob point = get_attribute(session, object, CKA_EC_POINT);
-    assert_int_equal(point.n, 2 + 32);
-    EVP_PKEY *key = EVP_PKEY_new_raw_public_key(nid, NULL, point.p + 2, 32);
+    EVP_PKEY *key = NULL;
+    for (size_t i = 0; i < COUNT(curves); i++) {
+        struct blob oid = ec_params(curves[i].nid);
+        if (params.n == oid.n && memcmp(params.p, oid.p, oid.n) == 0) {
+            assert_int_equal(point.n, 2 + curves[i].n);
+            key = EVP_PKEY_new_raw_public_key(curves[i].nid, NULL, point.p + 2, curves[i].n);
+        }
+    }
     assert_non_null(key);
     return key;
 }
@@ -150,7 +161,7 @@ EVP_PKEY *openssl_key(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object)
     CK_KEY_TYPE type = get_ulong(session, object, CKA_KEY_TYPE);
     bool rsa = type == CKK_RSA;
     if (type == CKK_EC_EDWARDS || type == CKK_EC_MONTGOMERY)
-        return raw_key(session, object, type == CKK_EC_EDWARDS ? NID_ED25519 : NID_X25519);
+        return raw_key(session, object);
     OSSL_PARAM_BLD *build = OSSL_PARAM_BLD_new();
     BIGNUM *n = NULL, *e = NULL;
     struct blob curve, point;

@@ -169,6 +169,7 @@ static const struct {
     {"secp224r1", NID_secp224r1, CKK_EC},     {"prime256v1", NID_X9_62_prime256v1, CKK_EC},
     {"secp384r1", NID_secp384r1, CKK_EC},     {"secp521r1", NID_secp521r1, CKK_EC},
     {"ED25519", NID_ED25519, CKK_EC_EDWARDS}, {"X25519", NID_X25519, CKK_EC_MONTGOMERY},
+    {"ED448", NID_ED448, CKK_EC_EDWARDS},     {"X448", NID_X448, CKK_EC_MONTGOMERY},
 };
 
 static size_t curve_of(EVP_PKEY *key)
@@ -296,9 +297,11 @@ static struct blob agreed(EVP_PKEY *own, EVP_PKEY *peer)
 
 static void assert_agrees(CK_OBJECT_HANDLE object, EVP_PKEY *key)
 {
-    char group[32] = "X25519";
+    char group[32] = "";
     if (EVP_PKEY_is_a(key, "EC"))
         EVP_PKEY_get_group_name(key, group, sizeof group, NULL);
+    else
+        snprintf(group, sizeof group, "%s", EVP_PKEY_get0_type_name(key));
     EVP_PKEY *other = EVP_PKEY_is_a(key, "EC") ? EVP_EC_gen(group) : make_key(group);
     struct blob point = public_point(other), want = agreed(other, key);
     CK_ECDH1_DERIVE_PARAMS ecdh = {CKD_NULL, 0, NULL, point.n, point.p};

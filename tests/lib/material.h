@@ -5,14 +5,16 @@
 
 #include "keys.h"
 
-/* kind: "RSA-2048" and its like, "RSA-2048-e3", "P-256" and its like, "ED25519", "X25519". */
+/* kind: "RSA-2048" and its like, "RSA-2048-e3", "P-256" and its like, "ED25519", "X25519", "ED448",
+ * "X448". */
 EVP_PKEY *make_key(const char *kind);
 struct blob random_blob(CK_ULONG n);
 /* DER PrivateKeyInfo. */
 struct blob pkcs8_of(EVP_PKEY *key);
 /* A number of the key by the name of its OSSL_PKEY_PARAM, unsigned; RSA's only. */
 struct blob rsa_number(EVP_PKEY *key, const char *name);
-/* Uncompressed point or the 32 bytes; scalar as long as the order, or the 32 bytes. */
+/* Uncompressed point or the bytes of RFC 8032 and 7748; scalar as long as the order, or such bytes.
+ */
 struct blob public_point(EVP_PKEY *key);
 struct blob private_value(EVP_PKEY *key);
 /* DER OCTET STRING around it, as CKA_EC_POINT has it. */

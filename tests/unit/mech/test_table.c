@@ -287,7 +287,7 @@ static void test_info(void **state)
         {CKM_RSA_PKCS, 1024, 8192, true},
         {CKM_ECDSA, 224, 521, true},
         {CKM_ECDH1_DERIVE, 224, 521, true},
-        {CKM_EDDSA, 255, 255, false},
+        {CKM_EDDSA, 255, 448, false},
         {CKM_AES_GCM, 16, 32, true},
         {CKM_AES_KEY_GEN, 16, 32, true},
         {CKM_SHA256_HMAC, 1, MECH_SECRET_MAX, true},

@@ -99,6 +99,28 @@ static void no_hash_is_refused(void **state)
     assert_int_equal(soft_hmac(HASH_NONE, data, &data, 1, digest), CKR_FUNCTION_FAILED);
 }
 
+/* FIPS 202's SHAKE256 of the empty text begins with 46b9dd2b; other lengths against libcrypto. */
+static void shake256_as_openssl(void **state)
+{
+    (void)state;
+    static uint8_t data[700];
+    uint8_t ours[300], theirs[300];
+    fill(data, sizeof(data), 9);
+    assert_ok(soft_shake256(NULL, 0, ours, 4));
+    assert_hex(ours, "46b9dd2b");
+    for (size_t n = 1; n < sizeof(data); n += 23) {
+        size_t out = 1 + n % sizeof(ours);
+        struct bytes parts[] = {BYTES(data, n / 3), NO_BYTES, BYTES(data + n / 3, n - n / 3)};
+        EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+        assert_int_equal(EVP_DigestInit_ex(ctx, EVP_shake256(), NULL), 1);
+        assert_int_equal(EVP_DigestUpdate(ctx, data, n), 1);
+        assert_int_equal(EVP_DigestFinalXOF(ctx, theirs, out), 1);
+        EVP_MD_CTX_free(ctx);
+        assert_ok(soft_shake256(parts, 3, ours, out));
+        assert_memory_equal(ours, theirs, out);
+    }
+}
+
 /* RFC 4231, section 4: test cases 1 to 4, 6 and 7 (5 is truncated). */
 static void hmac_rfc_4231(void **state)
 {
@@ -174,6 +196,7 @@ int main(void)
         cmocka_unit_test(sizes_are_openssl_s),
         cmocka_unit_test(every_length_as_openssl),
         cmocka_unit_test(streaming_and_copies),
+        cmocka_unit_test(shake256_as_openssl),
         cmocka_unit_test(no_hash_is_refused),
         cmocka_unit_test(hmac_rfc_4231),
         cmocka_unit_test(hmac_every_key_length_as_openssl),

@@ -39,6 +39,8 @@ static const struct {
     {CURVE_BRAINPOOL384, "-algorithm EC -pkeyopt ec_paramgen_curve:brainpoolP384r1"},
     {CURVE_ED25519, "-algorithm ED25519"},
     {CURVE_X25519, "-algorithm X25519"},
+    {CURVE_ED448, "-algorithm ED448"},
+    {CURVE_X448, "-algorithm X448"},
 };
 enum { KINDS = sizeof(kinds) / sizeof(*kinds) };
 
@@ -172,8 +174,8 @@ static size_t version_bit(const struct file *f)
     return 8 * (header + 2);
 }
 
-/* One bit changed. Every 32 bytes are a key of the 25519 curves; the other kinds hold their public
- * key and more, so they are keys no longer. */
+/* One bit changed. Any bytes of the right number are a key of RFC 7748's curves; the other kinds
+ * hold their public key and more, so they are keys no longer. */
 static void every_flip(void **state)
 {
     (void)state;
@@ -194,7 +196,8 @@ static void every_flip(void **state)
             soft_private_free(&k);
             f.p[bit / 8] ^= (uint8_t)(1 << bit % 8);
         }
-        assert_int_equal(accepted, kinds[i].curve >= CURVE_COUNT ? 256 : 0);
+        assert_int_equal(accepted,
+                         kinds[i].curve >= CURVE_COUNT ? 8 * curve_field_size(kinds[i].curve) : 0);
     }
 }
 
@@ -402,9 +405,30 @@ static void rsa_forms(void **state)
     }
 }
 
-/* ---- SubjectPublicKeyInfo of the 25519 curves ---- */
+/* RFC 8410, 7: the public key beside the private one is optional, and must be the right one. */
+static void raw_with_public_key(void **state)
+{
+    (void)state;
+    for (enum curve c = CURVE_ED25519; c < CURVE_END; c++) {
+        CLEANUP(soft_private_free) struct soft_private *own = NULL;
+        CLEANUP(soft_private_free) struct soft_private *read = NULL;
+        CLEANUP(secret_free) struct secret with = {0}, without = {0};
+        assert_ok(soft_private_generate(c, &own));
+        assert_ok(soft_private_to_stored(own, &with));
+        assert_ok(soft_private_to_pkcs8(own, &without));
+        assert_true(with.n > without.n + curve_field_size(c));
+        assert_ok(soft_private_from_pkcs8(secret_bytes(&with), &read));
+        assert_written(read, secret_bytes(&without));
+        soft_private_free(&read);
+        with.p[with.n - 1] ^= 0x80;
+        assert_int_equal(soft_private_from_pkcs8(secret_bytes(&with), &read),
+                         CKR_ATTRIBUTE_VALUE_INVALID);
+    }
+}
 
-static void spki_25519(void **state)
+/* ---- SubjectPublicKeyInfo of RFC 7748's curves ---- */
+
+static void spki_raw(void **state)
 {
     (void)state;
     for (enum curve c = CURVE_ED25519; c < CURVE_END; c++) {
@@ -417,7 +441,7 @@ static void spki_25519(void **state)
         assert_ok(soft_private_generate(c, &own));
         assert_ok(soft_key_point(soft_private_public(own), &expected));
         assert_ok(soft_key_spki(soft_private_public(own), &spki));
-        assert_int_equal(spki.n, 44);
+        assert_int_equal(spki.n, 12 + curve_field_size(c));
         assert_ok(soft_spki_parse(buf_bytes(&spki), &found, &point, &none, &none));
         assert_int_equal(found, c);
         assert_true(bytes_equal(buf_bytes(&point), buf_bytes(&expected)));
@@ -425,11 +449,11 @@ static void spki_25519(void **state)
         for (size_t n = 0; n < spki.n; n++)
             assert_int_equal(soft_spki_parse(BYTES(spki.p, n), &found, &point, &none, &none),
                              CKR_ATTRIBUTE_VALUE_INVALID);
-        assert_int_equal(point.n, 32);
+        assert_int_equal(point.n, curve_field_size(c));
     }
 }
 
-static void curve_parameters_25519(void **state)
+static void curve_parameters_raw(void **state)
 {
     (void)state;
     static const struct {
@@ -440,18 +464,28 @@ static void curve_parameters_25519(void **state)
         {"06032b656e", CURVE_X25519},
         {"130c656477617264733235353139", CURVE_ED25519}, /* edwards25519 */
         {"130a63757276653235353139", CURVE_X25519},      /* curve25519 */
-        {"06032b6571", CURVE_NONE},
+        {"06032b6571", CURVE_ED448},
+        {"06032b656f", CURVE_X448},
+        {"130a65647761726473343438", CURVE_ED448}, /* edwards448 */
+        {"13086375727665343438", CURVE_X448},      /* curve448 */
+        {"06032b6572", CURVE_NONE},
+        {"06032b656d", CURVE_NONE},
         {"06032b657000", CURVE_NONE},
         {"06082a8648ce3d030107", CURVE_NONE},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         struct hex der = unhex(cases[i].der);
-        assert_int_equal(curve_from_params_25519(HEX_BYTES(der)), cases[i].curve);
+        enum curve c = cases[i].curve;
+        assert_int_equal(curve_from_params_edwards(HEX_BYTES(der)), curve_is_edwards(c) ? c : 0);
+        assert_int_equal(curve_from_params_montgomery(HEX_BYTES(der)),
+                         curve_is_montgomery(c) ? c : 0);
         if (cases[i].curve != CURVE_NONE)
             assert_int_equal(curve_from_params(HEX_BYTES(der)), CURVE_NONE);
     }
     for (enum curve c = CURVE_ED25519; c < CURVE_END; c++)
-        assert_int_equal(curve_from_params_25519(curve_oid(c)), c);
+        assert_int_equal((curve_is_edwards(c) ? curve_from_params_edwards
+                                              : curve_from_params_montgomery)(curve_oid(c)),
+                         c);
 }
 
 int main(void)
@@ -466,8 +500,9 @@ int main(void)
         cmocka_unit_test(ed25519_forms),
         cmocka_unit_test(ec_forms),
         cmocka_unit_test(rsa_forms),
-        cmocka_unit_test(spki_25519),
-        cmocka_unit_test(curve_parameters_25519),
+        cmocka_unit_test(raw_with_public_key),
+        cmocka_unit_test(spki_raw),
+        cmocka_unit_test(curve_parameters_raw),
     };
     return run_soft_tests(tests);
 }

@@ -156,10 +156,14 @@ static void values(void **state)
     assert_int_equal(soft_private_from_value(CURVE_NONE, BYTES("1", 1), &k),
                      CKR_ATTRIBUTE_VALUE_INVALID);
     assert_int_equal(soft_private_generate(CURVE_NONE, &k), CKR_ARGUMENTS_BAD);
-    for (size_t n = 0; n < 40; n++)
-        if (n != 32)
-            assert_int_equal(soft_private_from_value(CURVE_ED25519, BYTES(value, n), &k),
-                             CKR_ATTRIBUTE_VALUE_INVALID);
+    static const size_t sizes[][2] = {
+        {CURVE_ED25519, 32}, {CURVE_X25519, 32}, {CURVE_ED448, 57}, {CURVE_X448, 56}};
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++)
+        for (size_t n = 0; n < 60; n++)
+            if (n != sizes[i][1])
+                assert_int_equal(
+                    soft_private_from_value((enum curve)sizes[i][0], BYTES(value, n), &k),
+                    CKR_ATTRIBUTE_VALUE_INVALID);
     assert_null(k);
 }
 

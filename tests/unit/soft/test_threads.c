@@ -8,7 +8,7 @@
 enum { THREADS = 8, ROUNDS = 200 };
 
 static struct soft_key *rsa, *ec;
-static struct soft_private *private_rsa, *private_ec, *private_ed, *private_x;
+static struct soft_private *private_rsa, *private_ec, *private_ed, *private_x, *private_ed448;
 static const uint8_t seed[48] = {1}, digest[32] = {2};
 static uint8_t point[65], sig[64], modulus[256], mac[32], rsa_out[256];
 
@@ -26,6 +26,9 @@ static CK_RV use_private_keys(void)
     TRY(soft_ecdsa_verify(soft_private_public(private_ec), BYTES_OF(digest), BYTES(out, 96)));
     TRY(soft_private_eddsa(private_ed, NULL, BYTES_OF(digest), out));
     TRY(soft_eddsa_verify(soft_private_public(private_ed), NULL, BYTES_OF(digest), BYTES(out, 64)));
+    TRY(soft_private_eddsa(private_ed448, NULL, BYTES_OF(digest), out));
+    TRY(soft_eddsa_verify(soft_private_public(private_ed448), NULL, BYTES_OF(digest),
+                          BYTES(out, 114)));
     TRY(soft_key_point(soft_private_public(private_x), &x_point));
     return soft_private_ecdh(private_x, buf_bytes(&x_point), &z);
 }
@@ -82,6 +85,7 @@ static void threads_share_keys(void **state)
     assert_ok(soft_private_generate(CURVE_P384, &private_ec));
     assert_ok(soft_private_generate(CURVE_ED25519, &private_ed));
     assert_ok(soft_private_generate(CURVE_X25519, &private_x));
+    assert_ok(soft_private_generate(CURVE_ED448, &private_ed448));
     for (int i = 0; i < THREADS; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, run, &rsa), 0);
     for (int i = 0; i < THREADS; i++) {
@@ -95,6 +99,7 @@ static void threads_share_keys(void **state)
     soft_private_free(&private_ec);
     soft_private_free(&private_ed);
     soft_private_free(&private_x);
+    soft_private_free(&private_ed448);
 }
 
 int main(void)
