@@ -35,6 +35,13 @@ static inline bool entry_readable(const void *p, CK_ULONG n)
 {
     return (p || n == 0) && n <= (CK_ULONG)(SIZE_MAX / 4);
 }
+/* 2.40, 5.1.6: "CKR_MECHANISM_PARAM_INVALID: Invalid parameters were supplied to the mechanism". */
+static inline CK_RV entry_parameter(const CK_MECHANISM *mechanism)
+{
+    return !mechanism || entry_readable(mechanism->pParameter, mechanism->ulParameterLen)
+               ? CKR_OK
+               : CKR_MECHANISM_PARAM_INVALID;
+}
 static inline bool entry_template(const CK_ATTRIBUTE *template, CK_ULONG n)
 {
     return (template || n == 0) && n <= 4096;

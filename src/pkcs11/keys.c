@@ -2,17 +2,13 @@
 
 /* Key management: 2.40, 5.13, and what 3.2 adds in 5.18. */
 
-static bool usable(const CK_MECHANISM *mechanism)
-{
-    return mechanism && entry_readable(mechanism->pParameter, mechanism->ulParameterLen);
-}
-
 static CK_RV C_GenerateKey_(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism,
                             CK_ATTRIBUTE *template, CK_ULONG n, CK_OBJECT_HANDLE *key)
 {
     SESSION(s, session);
-    if (!usable(mechanism) || !entry_template(template, n) || !key)
+    if (!mechanism || !entry_template(template, n) || !key)
         return CKR_ARGUMENTS_BAD;
+    TRY(entry_parameter(mechanism));
     return session_generate_key(s, mechanism, template, n, key);
 }
 ENTRY(C_GenerateKey,
@@ -26,9 +22,10 @@ static CK_RV C_GenerateKeyPair_(CK_SESSION_HANDLE session, CK_MECHANISM *mechani
                                 CK_OBJECT_HANDLE *public_key, CK_OBJECT_HANDLE *private_key)
 {
     SESSION(s, session);
-    if (!usable(mechanism) || !entry_template(public_template, public_n) ||
+    if (!mechanism || !entry_template(public_template, public_n) ||
         !entry_template(private_template, private_n) || !public_key || !private_key)
         return CKR_ARGUMENTS_BAD;
+    TRY(entry_parameter(mechanism));
     return session_generate_pair(s, mechanism, public_template, public_n, private_template,
                                  private_n, public_key, private_key);
 }
@@ -44,8 +41,9 @@ static CK_RV C_WrapKey_(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism,
                         CK_ULONG *out_n)
 {
     SESSION(s, session);
-    if (!usable(mechanism) || !out_n)
+    if (!mechanism || !out_n)
         return CKR_ARGUMENTS_BAD;
+    TRY(entry_parameter(mechanism));
     return session_wrap(s, mechanism, wrapping, key, NULL, out, out_n);
 }
 ENTRY(C_WrapKey,
@@ -58,9 +56,10 @@ static CK_RV C_UnwrapKey_(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism,
                           CK_ATTRIBUTE *template, CK_ULONG n, CK_OBJECT_HANDLE *key)
 {
     SESSION(s, session);
-    if (!usable(mechanism) || !wrapped || !entry_readable(wrapped, wrapped_n) ||
+    if (!mechanism || !wrapped || !entry_readable(wrapped, wrapped_n) ||
         !entry_template(template, n) || !key)
         return CKR_ARGUMENTS_BAD;
+    TRY(entry_parameter(mechanism));
     return session_unwrap(s, mechanism, unwrapping, BYTES(wrapped, wrapped_n), NULL, template, n,
                           key);
 }
@@ -75,8 +74,9 @@ static CK_RV C_DeriveKey_(CK_SESSION_HANDLE session, CK_MECHANISM *mechanism, CK
                           CK_ATTRIBUTE *template, CK_ULONG n, CK_OBJECT_HANDLE *key)
 {
     SESSION(s, session);
-    if (!usable(mechanism) || !entry_template(template, n))
+    if (!mechanism || !entry_template(template, n))
         return CKR_ARGUMENTS_BAD;
+    TRY(entry_parameter(mechanism));
     return session_derive(s, mechanism, base, template, n, key);
 }
 ENTRY(C_DeriveKey,
@@ -92,8 +92,9 @@ static CK_RV C_WrapKeyAuthenticated_(CK_SESSION_HANDLE session, CK_MECHANISM_PTR
                                      CK_ULONG_PTR out_n)
 {
     SESSION(s, session);
-    if (!usable(mechanism) || !entry_readable(aad, aad_n) || !out_n)
+    if (!mechanism || !entry_readable(aad, aad_n) || !out_n)
         return CKR_ARGUMENTS_BAD;
+    TRY(entry_parameter(mechanism));
     return session_wrap(s, mechanism, wrapping, key, &BYTES(aad, aad_n), out, out_n);
 }
 ENTRY(C_WrapKeyAuthenticated,
@@ -107,9 +108,10 @@ static CK_RV C_UnwrapKeyAuthenticated_(CK_SESSION_HANDLE session, CK_MECHANISM_P
                                        CK_BYTE_PTR aad, CK_ULONG aad_n, CK_OBJECT_HANDLE_PTR key)
 {
     SESSION(s, session);
-    if (!usable(mechanism) || !wrapped || !entry_readable(wrapped, wrapped_n) ||
+    if (!mechanism || !wrapped || !entry_readable(wrapped, wrapped_n) ||
         !entry_template(template, n) || !entry_readable(aad, aad_n) || !key)
         return CKR_ARGUMENTS_BAD;
+    TRY(entry_parameter(mechanism));
     return session_unwrap(s, mechanism, unwrapping, BYTES(wrapped, wrapped_n), &BYTES(aad, aad_n),
                           template, n, key);
 }
@@ -124,8 +126,9 @@ static CK_RV C_EncapsulateKey_(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mecha
                                CK_BYTE_PTR out, CK_ULONG_PTR out_n, CK_OBJECT_HANDLE_PTR key)
 {
     SESSION(s, session);
-    if (!usable(mechanism) || !entry_template(template, n) || !out_n || (out && !key))
+    if (!mechanism || !entry_template(template, n) || !out_n || (out && !key))
         return CKR_ARGUMENTS_BAD;
+    TRY(entry_parameter(mechanism));
     return session_encapsulate(s, mechanism, public_key, template, n, out, out_n, key);
 }
 ENTRY(C_EncapsulateKey,
@@ -140,9 +143,10 @@ static CK_RV C_DecapsulateKey_(CK_SESSION_HANDLE session, CK_MECHANISM_PTR mecha
                                CK_OBJECT_HANDLE_PTR key)
 {
     SESSION(s, session);
-    if (!usable(mechanism) || !entry_template(template, n) || !ciphertext ||
+    if (!mechanism || !entry_template(template, n) || !ciphertext ||
         !entry_readable(ciphertext, ciphertext_n) || !key)
         return CKR_ARGUMENTS_BAD;
+    TRY(entry_parameter(mechanism));
     return session_decapsulate(s, mechanism, private_key, template, n,
                                BYTES(ciphertext, ciphertext_n), key);
 }

@@ -6,8 +6,7 @@ static CK_RV init(CK_SESSION_HANDLE session, enum op_kind kind, const CK_MECHANI
                   CK_OBJECT_HANDLE key)
 {
     SESSION(s, session);
-    if (mechanism && !entry_readable(mechanism->pParameter, mechanism->ulParameterLen))
-        return CKR_MECHANISM_PARAM_INVALID;
+    TRY(entry_parameter(mechanism));
     return op_message_init(s, kind, mechanism, key);
 }
 

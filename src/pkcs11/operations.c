@@ -6,8 +6,7 @@ static CK_RV init(CK_SESSION_HANDLE session, enum op_kind kind, const CK_MECHANI
                   CK_OBJECT_HANDLE key)
 {
     SESSION(s, session);
-    if (mechanism && !entry_readable(mechanism->pParameter, mechanism->ulParameterLen))
-        return CKR_MECHANISM_PARAM_INVALID;
+    TRY(entry_parameter(mechanism));
     return op_init(s, kind, mechanism, key);
 }
 
@@ -185,8 +184,7 @@ static CK_RV C_VerifySignatureInit_(CK_SESSION_HANDLE session, CK_MECHANISM_PTR 
     SESSION(s, session);
     if (mechanism && (!signature || !entry_readable(signature, signature_n)))
         return CKR_ARGUMENTS_BAD;
-    if (mechanism && !entry_readable(mechanism->pParameter, mechanism->ulParameterLen))
-        return CKR_MECHANISM_PARAM_INVALID;
+    TRY(entry_parameter(mechanism));
     return op_init_signature(s, mechanism, key, BYTES(signature, signature_n));
 }
 ENTRY(C_VerifySignatureInit,

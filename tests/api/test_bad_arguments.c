@@ -213,6 +213,28 @@ static void mechanism_parameters(void **state)
         p11->C_DeriveKey(s, MECHANISM_WITH(CKM_ECDH1_DERIVE, ecdh), ec.private, NULL, 0, &object));
 }
 
+/* A length with no parameter behind it is the parameter's fault, whichever function is called. */
+static void parameter_that_is_not_there(void **state)
+{
+    (void)state;
+    CK_SESSION_HANDLE s = fx.session;
+    struct key_pair ec = keys_of(s, "p256"), rsa = keys_of(s, "rsa2048");
+    CK_MECHANISM generate = {CKM_AES_KEY_GEN, NULL, 16}, pair = {CKM_EC_KEY_PAIR_GEN, NULL, 16},
+                 oaep = {CKM_RSA_PKCS_OAEP, NULL, sizeof(CK_RSA_PKCS_OAEP_PARAMS)},
+                 ecdh = {CKM_ECDH1_DERIVE, NULL, sizeof(CK_ECDH1_DERIVE_PARAMS)};
+    CK_ULONG n = sizeof buffer;
+    assert_rv(CKR_MECHANISM_PARAM_INVALID, p11->C_EncryptInit(s, &oaep, rsa.public));
+    assert_rv(CKR_MECHANISM_PARAM_INVALID, p11->C_GenerateKey(s, &generate, NULL, 0, &object));
+    assert_rv(CKR_MECHANISM_PARAM_INVALID,
+              p11->C_GenerateKeyPair(s, &pair, NULL, 0, NULL, 0, &object, &object));
+    assert_rv(CKR_MECHANISM_PARAM_INVALID,
+              p11->C_WrapKey(s, &oaep, rsa.public, ec.private, buffer, &n));
+    assert_rv(CKR_MECHANISM_PARAM_INVALID,
+              p11->C_UnwrapKey(s, &oaep, rsa.private, buffer, 256, NULL, 0, &object));
+    assert_rv(CKR_MECHANISM_PARAM_INVALID,
+              p11->C_DeriveKey(s, &ecdh, ec.private, NULL, 0, &object));
+}
+
 static void template_lengths(void **state)
 {
     (void)state;
@@ -251,6 +273,7 @@ int main(void)
         USER_TEST(objects_that_are_not),
         USER_TEST(no_key_at_all),
         USER_TEST(mechanism_parameters),
+        USER_TEST(parameter_that_is_not_there),
         USER_TEST(template_lengths),
         USER_TEST(sums_that_overflow),
     };
