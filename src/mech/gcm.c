@@ -194,7 +194,8 @@ static CK_RV gcm_encrypt(const struct mech_call *call, struct gcm *g, const uint
     if (more && call->key->tpm_key && (g->ahead_n || n % GATHER))
         small = n;
     TRY(use_ahead(call, g, in, out, small));
-    TRY(aes_counter(call, g->counter, 32, in + small, out + small, n - small));
+    if (n > small) /* in is NULL where nothing waited */
+        TRY(aes_counter(call, g->counter, 32, in + small, out + small, n - small));
     ghash_add(&g->hash, BYTES(out, n));
     g->data_n += n;
     return CKR_OK;

@@ -235,7 +235,7 @@ static void tell(struct tpm *t, uint8_t which)
     case 7:
         if (tpm_nv_list(t, &list, &n) == CKR_OK)
             for (size_t i = 0; i < n; i++)
-                CHECK(list[i]);
+                CHECK(list[i] >= 0x01800000 && list[i] <= 0x01BFFFFF);
         free(list);
         break;
     case 8:
