@@ -16,4 +16,9 @@ if(LATCHKEY_SANITIZE)
 elseif(NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
     add_compile_options(-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 endif()
+if(LATCHKEY_FUZZ) # tests/fuzz/run; the targets themselves get libFuzzer's main
+    add_compile_options(-fsanitize=fuzzer-no-link,address,undefined -fno-omit-frame-pointer
+                        -fno-sanitize-recover=undefined -O1)
+    add_link_options(-fsanitize=address,undefined)
+endif()
 add_link_options(-Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack)

@@ -569,9 +569,11 @@ CK_RV tpm_nv_list(struct tpm *t, uint32_t **ret, size_t *ret_n)
         return CKR_HOST_MEMORY;
     TPMS_CAPABILITY_DATA data;
     CK_RV rv = get_capability(t, TPM2_CAP_HANDLES, NV_FIRST, TPM2_MAX_CAP_HANDLES, &data);
-    for (uint32_t i = 0; rv == CKR_OK && i < data.data.handles.count; i++)
-        if (data.data.handles.handle[i] <= NV_LAST)
-            list[n++] = data.data.handles.handle[i];
+    for (uint32_t i = 0; rv == CKR_OK && i < data.data.handles.count; i++) {
+        uint32_t nv = data.data.handles.handle[i];
+        if (nv >= NV_FIRST && nv <= NV_LAST) /* asked for from NV_FIRST on; the TPM may not listen */
+            list[n++] = nv;
+    }
     if (rv != CKR_OK) {
         free(list);
         return rv;
