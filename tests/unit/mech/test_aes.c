@@ -385,8 +385,11 @@ static void test_one_command_a_kib(void **state)
         assert_int_equal(commands_for(&key, modes[i].type, true, (size_t[]){16384}, 1), 16);
         assert_int_equal(commands_for(&key, modes[i].type, false, (size_t[]){16, 16384}, 2),
                          modes[i].padding ? 16 : 17);
-        /* out of step with the blocks */
-        assert_int_equal(commands_for(&key, modes[i].type, true, (size_t[]){5, 10240}, 2), 10);
+        /* out of step with the blocks: CTR asks for a KiB each time, CFB for the blocks that are
+         * begun by themselves, the others wait for the rest of a block */
+        unsigned more = modes[i].type == CKM_AES_CTR ? 1 : modes[i].type == CKM_AES_CFB128 ? 2 : 0;
+        assert_int_equal(commands_for(&key, modes[i].type, true, (size_t[]){5, 10240}, 2),
+                         10 + more);
     }
     assert_int_equal(commands_for(&key, CKM_AES_CFB8, false, (size_t[]){640}, 1), 10);
     assert_int_equal(commands_for(&key, CKM_AES_CFB8, true, (size_t[]){20}, 1), 20);

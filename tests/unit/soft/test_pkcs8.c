@@ -383,8 +383,8 @@ static void rsa_forms(void **state)
         {3, 8, "\0", -1, CKR_OK}, /* n, e, d */
         {5, 8, "\0", -1, CKR_OK}, /* and the primes */
         {7, 8, "\0", -1, CKR_OK},
+        {4, 8, "\0", -1, CKR_OK}, /* and one of the primes */
         {2, 8, "\0", -1, CKR_ATTRIBUTE_VALUE_INVALID},
-        {4, 8, "\0", -1, CKR_ATTRIBUTE_VALUE_INVALID},
         {8, 7, "\0", -1, CKR_ATTRIBUTE_VALUE_INVALID},
         {8, 3, "\0", -1, CKR_ATTRIBUTE_VALUE_INVALID},
         {8, 9, "\0", -1, CKR_ATTRIBUTE_VALUE_INVALID},
