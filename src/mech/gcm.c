@@ -170,16 +170,18 @@ static CK_RV gcm_start(const struct mech_call *call, struct mech_stream *s)
     return CKR_OK;
 }
 
-/* Small parts for a key in the TPM: a command brings key stream for the KiB to come, so that fifty
+/* Key stream for a block that is begun. For a key in the TPM it is the KiB to come, so that fifty
  * updates of 100 bytes are five commands and not fifty. */
 static CK_RV use_ahead(const struct mech_call *call, struct gcm *g, const uint8_t *in, uint8_t *out,
                        size_t n)
 {
+    size_t more = call->key->tpm_key ? GATHER : AES_BLOCK;
     for (size_t i = 0; i < n; i++) {
         if (g->ahead_n == 0) {
-            memset(g->ahead, 0, GATHER);
-            TRY(aes_counter(call, g->counter, 32, g->ahead, g->ahead, GATHER));
-            g->ahead_n = GATHER;
+            uint8_t *stream = g->ahead + GATHER - more;
+            memset(stream, 0, more);
+            TRY(aes_counter(call, g->counter, 32, stream, stream, more));
+            g->ahead_n = more;
         }
         out[i] = in[i] ^ g->ahead[GATHER - g->ahead_n--];
     }
@@ -193,8 +195,10 @@ static CK_RV gcm_encrypt(const struct mech_call *call, struct gcm *g, const uint
     size_t small = n < g->ahead_n ? n : g->ahead_n;
     if (more && call->key->tpm_key && (g->ahead_n || n % GATHER))
         small = n;
+    size_t rest = more ? (n - small) % AES_BLOCK : 0, whole = n - small - rest;
     TRY(use_ahead(call, g, in, out, small));
-    TRY(aes_counter(call, g->counter, 32, in + small, out + small, n - small));
+    TRY(aes_counter(call, g->counter, 32, in + small, out + small, whole));
+    TRY(use_ahead(call, g, in + n - rest, out + n - rest, rest));
     ghash_add(&g->hash, BYTES(out, n));
     g->data_n += n;
     return CKR_OK;
@@ -206,10 +210,16 @@ static CK_RV gcm_feed(const struct mech_call *call, struct mech_stream *s, const
     return gcm_encrypt(call, (void *)s->state.p, in, out, n, !s->gather);
 }
 
+/* No byte of an update waits, so that C_EncryptFinal has the tag alone to give. */
+static size_t gcm_unit(const struct mech_stream *s)
+{
+    return s->gather ? GATHER : 1;
+}
+
 static size_t gcm_most(const struct mech_call *call, const struct mech_stream *s, size_t n,
                        bool final)
 {
-    return s->encrypt && !final ? aes_whole_units(s, n, aes_unit(s), false)
+    return s->encrypt && !final ? aes_whole_units(s, n, gcm_unit(s), false)
                                 : aead_most(call, s, n, final);
 }
 
@@ -221,7 +231,7 @@ static CK_RV gcm_update(const struct mech_call *call, struct mech_stream *s, str
     if (s->encrypt && in.n > most - g->data_n - s->pending.n)
         return CKR_DATA_LEN_RANGE;
     if (s->encrypt)
-        return aes_feed_units(call, s, in, aes_unit(s), false, gcm_feed, out, ret_n);
+        return aes_feed_units(call, s, in, gcm_unit(s), false, gcm_feed, out, ret_n);
     TRY(aes_collect(s, in, COLLECT_MAX, CKR_ENCRYPTED_DATA_LEN_RANGE));
     *ret_n = 0;
     return CKR_OK;

@@ -24,11 +24,11 @@ CK_RV aes_counter(const struct mech_call *call, uint8_t *counter16, unsigned bit
 /* Blocks until those bits are zero again; UINT64_MAX stands for all beyond, too. */
 uint64_t aes_counter_left(const uint8_t *counter16, unsigned bits);
 
-/* n is a multiple of 16, out may be in. */
+/* n bytes are whole units, out may be in. */
 typedef CK_RV aes_feed(const struct mech_call *call, struct mech_stream *s, const uint8_t *in,
                        uint8_t *out, size_t n);
 /* Feeds the whole units of s->pending and in, and keeps the rest; where hold is set, the last byte
- * and with it the last unit waits, too. unit: AES_BLOCK or aes_unit(s). out may be in.p. */
+ * and with it the last unit waits, too. unit: at most GATHER. out may be in.p. */
 CK_RV aes_feed_units(const struct mech_call *call, struct mech_stream *s, struct bytes in,
                      size_t unit, bool hold, aes_feed *feed, uint8_t *out, size_t *ret_n);
 /* How many bytes that is, when n more come. */

@@ -592,6 +592,33 @@ static void parameters_are_copied(void **state)
     assert_memory_equal(out, want, n);
 }
 
+/* GCM encrypts as a stream: what C_EncryptFinal has left to give is the tag. */
+static void gcm_updates_come_out_at_once(void **state)
+{
+    (void)state;
+    static const CK_ULONG parts[] = {1, 15, 16, 17, 5, 0, 1030, 1024, 100, 3};
+    static CK_BYTE in[2211], want[sizeof in + 16], out[sizeof want];
+    CK_BYTE iv[12] = {1}, value[16] = {2};
+    CK_GCM_PARAMS gcm = {iv, 12, 96, NULL, 0, 128};
+    fill(in, sizeof in, 3);
+    evp_seal("GCM", value, 16, iv, 12, NULL, 0, 16, in, sizeof in, want);
+    for (int where = 0; where < PLACES; where++) {
+        CK_OBJECT_HANDLE key = import_key(fx.session, where, CKK_AES, value, sizeof value);
+        CK_ULONG at = 0, n;
+        assert_ok(p11->C_EncryptInit(fx.session, MECHANISM_WITH(CKM_AES_GCM, gcm), key));
+        for (size_t i = 0; i < COUNT(parts); at += parts[i++]) {
+            n = parts[i];
+            assert_ok(p11->C_EncryptUpdate(fx.session, in + at, parts[i], out + at, &n));
+            assert_int_equal(n, parts[i]);
+        }
+        assert_int_equal(at, sizeof in);
+        n = 16;
+        assert_ok(p11->C_EncryptFinal(fx.session, out + at, &n));
+        assert_int_equal(n, 16);
+        assert_memory_equal(out, want, sizeof want);
+    }
+}
+
 /* ---- what is not genuine ------------------------------------------------------------------- */
 
 static void not_genuine(CK_MECHANISM *m, CK_OBJECT_HANDLE key, struct blob in)
@@ -894,6 +921,7 @@ int main(void)
         USER_TEST(wrong_parameters),
         USER_TEST(gcm_of_both_layouts),
         USER_TEST(parameters_are_copied),
+        USER_TEST(gcm_updates_come_out_at_once),
         USER_TEST(tampered),
         USER_TEST(wrong_paddings),
         USER_TEST(usage),
