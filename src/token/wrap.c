@@ -230,11 +230,17 @@ static CK_RV unwrap_rv(CK_RV rv)
     }
 }
 
+/* Longer than any secret or private key is when it is wrapped; nothing is to be computed over what
+ * "can be seen to be invalid solely on the basis of its length" (2.40, 5.1.6). */
+enum { WRAPPED_MAX = 2 * MECH_SECRET_MAX };
+
 static CK_RV unwrap_bytes(struct wrapper *w, struct bytes wrapped, bool authenticated,
                           struct secret *ret)
 {
     CLEANUP(buf_free) struct buf whole = {0};
     size_t mac_n = authenticated ? 0 : w->params.mac_n;
+    if (wrapped.n > WRAPPED_MAX)
+        return CKR_WRAPPED_KEY_LEN_RANGE;
     w->params.data_n = wrapped.n > mac_n ? wrapped.n - mac_n : 0;
     TRY(settle_iv(w, false));
     if (!authenticated)

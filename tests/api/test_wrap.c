@@ -764,6 +764,30 @@ static void spoilt_wrappings(void **state)
     assert_int_equal(count_all(), before);
 }
 
+/* Longer than any key: the length alone says so, and none of it is looked at. */
+static void far_too_long(void **state)
+{
+    (void)state;
+    static CK_BYTE much[1 << 20];
+    static const CK_MECHANISM_TYPE types[] = {CKM_AES_CBC_PAD, CKM_AES_KEY_WRAP_KWP, CKM_AES_GCM,
+                                              CKM_RSA_PKCS_OAEP, CKM_RSA_AES_KEY_WRAP};
+    CK_ATTRIBUTE template[] = {ATTR_ULONG(CKA_CLASS, CKO_SECRET_KEY),
+                               ATTR_ULONG(CKA_KEY_TYPE, CKK_GENERIC_SECRET)};
+    for (size_t i = 0; i < COUNT(types); i++)
+        for (size_t where = 0; where < COUNT(places); where++) {
+            const struct way *w = way_of(types[i]);
+            CK_MECHANISM m = w->mechanism;
+            CK_OBJECT_HANDLE by = w->whose == RSA_WRAPS ? rsa_private[where] : aes_key[where];
+            CK_OBJECT_HANDLE object;
+            assert_rv(
+                CKR_WRAPPED_KEY_LEN_RANGE,
+                p11->C_UnwrapKey(fx.session, &m, by, much, sizeof much, template, 2, &object));
+            assert_rv(
+                CKR_WRAPPED_KEY_LEN_RANGE,
+                p11->C_UnwrapKey(fx.session, &m, by, much, SIZE_MAX / 8, template, 2, &object));
+        }
+}
+
 /* 6.7: an encoding of another key than the template's, or of none. */
 static void wrong_encodings(void **state)
 {
@@ -838,6 +862,7 @@ int main(void)
         WRAP_TEST(sizes),
         WRAP_TEST(refused_to_unwrap),
         WRAP_TEST(spoilt_wrappings),
+        WRAP_TEST(far_too_long),
         WRAP_TEST(wrong_encodings),
         WRAP_TEST(own_initial_values),
     };
