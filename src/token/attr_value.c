@@ -119,6 +119,8 @@ CK_RV attrs_template_ulong(const CK_ATTRIBUTE *template, CK_ULONG n, CK_ATTRIBUT
             if (template[i].ulValueLen != sizeof(*ret) || !template[i].pValue)
                 return CKR_ATTRIBUTE_VALUE_INVALID;
             memcpy(ret, template[i].pValue, sizeof(*ret));
+            if (*ret == CK_UNAVAILABLE_INFORMATION) /* callers take it for "not said" */
+                return CKR_ATTRIBUTE_VALUE_INVALID;
         }
     return CKR_OK;
 }

@@ -395,6 +395,14 @@ static void no_type(void)
 {
     drop_part(&parts, CKA_KEY_TYPE);
 }
+static void unavailable_type(void)
+{
+    set_part(&parts, (CK_ATTRIBUTE)ATTR_ULONG(CKA_KEY_TYPE, CK_UNAVAILABLE_INFORMATION));
+}
+static void unavailable_class(void)
+{
+    set_part(&parts, (CK_ATTRIBUTE)ATTR_ULONG(CKA_CLASS, CK_UNAVAILABLE_INFORMATION));
+}
 static void zero(void)
 {
     fill_value(0);
@@ -464,6 +472,8 @@ static const struct {
     {"RSA-2048", no_e, CKR_TEMPLATE_INCOMPLETE},
     {"RSA-2048", no_n, CKR_TEMPLATE_INCOMPLETE},
     {"RSA-2048", no_type, CKR_TEMPLATE_INCOMPLETE},
+    {"RSA-2048", unavailable_type, CKR_ATTRIBUTE_VALUE_INVALID},
+    {"RSA-2048", unavailable_class, CKR_ATTRIBUTE_VALUE_INVALID},
     {"RSA-2048", told_bits, CKR_TEMPLATE_INCONSISTENT},
     {"P-256", zero, CKR_ATTRIBUTE_VALUE_INVALID},
     {"P-256", beyond_the_order, CKR_ATTRIBUTE_VALUE_INVALID},
