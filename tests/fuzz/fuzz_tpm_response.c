@@ -1,7 +1,8 @@
 /* Whatever a TPM answers, to whatever it is asked: no crash, and an end. The input is first what is
- * called, then the answers. The linker puts the functions below in the place of the originals:
- * the HMAC of an answer is always right, as it is for a TPM that knows the authorization; nothing
- * is encrypted, so that the input says what the layer reads; and time passes without waiting. */
+ * called, perhaps the lock file that others left, then the answers. The linker puts the functions
+ * below in the place of the originals: the HMAC of an answer is always right, as it is for a TPM
+ * that knows the authorization; nothing is encrypted, so that the input says what the layer reads;
+ * and time passes without waiting. */
 #include "fuzz.h"
 
 #include <ftw.h>
@@ -404,6 +405,18 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     return 0;
 }
 
+/* What another process may have left: the lock file's magic and a record. */
+static void leave_record(struct bytes record)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "%s/shared.lock", dir);
+    FILE *f = fopen(path, "wb");
+    CHECK(f && fwrite("LKTPM01", 1, 8, f) == 8);
+    if (record.n)
+        CHECK(fwrite(record.p, 1, record.n, f) == record.n);
+    fclose(f);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static void (*const calls[])(struct tpm *, uint8_t) = {tell, seat, make, use};
@@ -416,6 +429,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                             .lock_timeout = 1,
                             .password_session = how & 1};
     struct bytes wanted = next_slice(&in);
+    if (how & 0x40)
+        leave_record(next_slice(&in));
     fake.answers = in;
     fake.commands = 0;
     parent.handle = how & 0x80 ? 0 : 0x81000001;
