@@ -163,6 +163,9 @@ static CK_RV unpack(struct bytes in, struct attrs *a)
         if (!bytes_take_u64(&in, &type) || !bytes_take_u8(&in, &numbers) ||
             !bytes_take_u32(&in, &n) || !bytes_take(&in, n, &value))
             return CKR_DEVICE_ERROR;
+        /* in ascending order; what somebody wrote in another would take minutes to sort */
+        if (a->n && type <= a->v[a->n - 1].type)
+            return CKR_DEVICE_ERROR;
         TRY(numbers ? unpack_numbers(value, a, (CK_ATTRIBUTE_TYPE)type)
                     : attrs_set(a, (CK_ATTRIBUTE_TYPE)type, value));
     }

@@ -143,7 +143,8 @@ static void read_record(const struct lock_file *l, struct lock_record *ret)
     const size_t most = sizeof(disk.record.handle) / sizeof(disk.record.handle[0]);
     *ret = (struct lock_record){0};
     if (pread(l->fd, &disk, sizeof(disk), 0) == (ssize_t)sizeof(disk) &&
-        memcmp(disk.magic, magic, sizeof(magic)) == 0 && disk.record.n <= most)
+        memcmp(disk.magic, magic, sizeof(magic)) == 0 && disk.record.n <= most &&
+        disk.record.pending_name_n <= NAME_MAX_SIZE)
         *ret = disk.record;
 }
 

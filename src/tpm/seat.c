@@ -571,7 +571,7 @@ CK_RV tpm_nv_list(struct tpm *t, uint32_t **ret, size_t *ret_n)
     CK_RV rv = get_capability(t, TPM2_CAP_HANDLES, NV_FIRST, TPM2_MAX_CAP_HANDLES, &data);
     for (uint32_t i = 0; rv == CKR_OK && i < data.data.handles.count; i++) {
         uint32_t nv = data.data.handles.handle[i];
-        if (nv >= NV_FIRST && nv <= NV_LAST) /* asked for from NV_FIRST on; the TPM may not listen */
+        if (nv >= NV_FIRST && nv <= NV_LAST) /* whatever the TPM tells */
             list[n++] = nv;
     }
     if (rv != CKR_OK) {

@@ -244,7 +244,7 @@ static void take_over(struct tpm *t)
     t->pending = PENDING_NONE; /* what it was, the owner in between has seen to */
     const struct lock_record theirs = t->record;
     residents_forget(t);
-    if (theirs.pending != PENDING_NONE && theirs.pending_name_n <= NAME_MAX_SIZE)
+    if (theirs.pending != PENDING_NONE)
         flush_pending(t, &theirs);
     for (uint32_t i = 0; i < theirs.n; i++)
         flush_handle(t, theirs.handle[i]);

@@ -3,6 +3,7 @@
 #ifndef FUZZ_H
 #define FUZZ_H
 
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,27 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
             abort();                                                                               \
         }                                                                                          \
     } while (0)
+
+/* A new directory, which the target's end removes; tests/fuzz/run has it in memory. */
+static inline int scratch_remove(const char *path, const struct stat *st, int kind, struct FTW *ftw)
+{
+    (void)st, (void)kind, (void)ftw;
+    return remove(path);
+}
+
+static char scratch[128];
+
+static inline void scratch_end(void)
+{
+    nftw(scratch, scratch_remove, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static inline void scratch_make(void)
+{
+    const char *base = getenv("TMPDIR");
+    snprintf(scratch, sizeof(scratch), "%s/fuzz.XXXXXX", base && strlen(base) < 96 ? base : "/tmp");
+    CHECK(mkdtemp(scratch) && atexit(scratch_end) == 0);
+}
 
 /* The next number of the input; 0 when there is none. */
 static inline uint8_t next_u8(struct bytes *in)

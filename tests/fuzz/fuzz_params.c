@@ -296,9 +296,9 @@ static CK_MECHANISM parameter(CK_MECHANISM_TYPE type, reader *params, message_re
 static struct soft_private *ec, *x25519_key;
 static struct bytes secret_value;
 
-static void run_cipher(struct mech_call *call, struct bytes in)
+static void run_cipher(struct mech_call *call, bool encrypt, struct bytes in)
 {
-    CLEANUP(mech_stream_free) struct mech_stream s = {.encrypt = true};
+    CLEANUP(mech_stream_free) struct mech_stream s = {.encrypt = encrypt};
     const struct mech_cipher *c = call->mech->cipher;
     size_t n = 0;
     if (c->start(call, &s) != CKR_OK)
@@ -321,6 +321,21 @@ static void run_cipher(struct mech_call *call, struct bytes in)
     free(out);
 }
 
+static void run_mac(struct mech_call *call, struct bytes in)
+{
+    CLEANUP(mech_stream_free) struct mech_stream s = {0};
+    const struct mech_mac *mac = call->mech->mac;
+    uint8_t *ret = malloc(mech_output_size(call->mech, call->params, call->key));
+    CHECK(ret);
+    CK_RV rv = mac->start(call, &s);
+    while (rv == CKR_OK && in.n)
+        rv = mac->update(call, &s, next_slice(&in));
+    if (rv == CKR_OK)
+        mac->final(call, &s, ret);
+    free(ret);
+}
+
+/* What comes in may be a wrapped key that others made. */
 static void use(struct mech_call *call, struct bytes in)
 {
     CLEANUP(secret_free) struct secret derived_value = {0};
@@ -329,13 +344,16 @@ static void use(struct mech_call *call, struct bytes in)
     for (size_t i = 0; i < MECH_EXTRA_KEYS; i++)
         extra_n[i] = 16;
     call->extra_n = extra_n;
-    size_t want = (size_t)next_u8(&in) << 2;
+    uint8_t how = next_u8(&in);
+    size_t want = (size_t)how << 2;
     if (call->mech->derive && !call->key->tpm_key)
         call->mech->derive(call, want, &derived_value);
     else if (call->mech->generate && d->rounds < 100)
         call->mech->generate(call, want, &derived_value);
     else if (call->mech->cipher && call->mech->key_type == CKK_AES)
-        run_cipher(call, in);
+        run_cipher(call, !(how & 1), in);
+    else if (call->mech->mac)
+        run_mac(call, in);
 }
 
 static void read_params(const struct mech *m, struct bytes in)

@@ -162,11 +162,11 @@ static void read_all(void)
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-    char path[64];
+    char path[160];
     (void)argc, (void)argv;
     log_setup(LOG_ERROR, "/dev/null");
     token_make(BYTES_STR("attributes come from the input"));
-    snprintf(path, sizeof(path), "%s/store.db", token_dir);
+    snprintf(path, sizeof(path), "%s/store.db", scratch);
     CHECK(sqlite3_open(path, &db) == SQLITE_OK);
     run("PRAGMA synchronous = OFF; PRAGMA journal_mode = MEMORY");
     run("PRAGMA ignore_check_constraints = ON; PRAGMA foreign_keys = OFF");

@@ -4,21 +4,7 @@
 
 #include "fuzz.h"
 
-#include <ftw.h>
 #include <token/internal.h>
-
-static char token_dir[] = "/tmp/fuzz-store.XXXXXX";
-
-static inline int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
-{
-    (void)st, (void)kind, (void)ftw;
-    return remove(path);
-}
-
-static inline void token_dir_remove(void)
-{
-    nftw(token_dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
 
 static inline struct buf copy_of(struct bytes b)
 {
@@ -40,8 +26,8 @@ static inline void token_make(struct bytes attrs)
                             .check = copy_of(BYTES_STR("check")),
                             .parent_name = copy_of(BYTES_STR("name")),
                             .parent_public = copy_of(BYTES_STR("public"))};
-    CHECK(mkdtemp(token_dir) && atexit(token_dir_remove) == 0);
-    CHECK(store_open(token_dir, &s) == CKR_OK && store_intent_commit(s, 0, &t) == CKR_OK);
+    scratch_make();
+    CHECK(store_open(scratch, &s) == CKR_OK && store_intent_commit(s, 0, &t) == CKR_OK);
     struct store_object o = {.token = t.id,
                              .uid = "fedcba987654321",
                              .generation = t.generation,
@@ -55,9 +41,9 @@ static inline void token_make(struct bytes attrs)
 static inline struct library *token_open(CK_SESSION_HANDLE *ret_session)
 {
     struct library *lib = NULL;
-    struct config config = {.store = strdup(token_dir),
+    struct config config = {.store = strdup(scratch),
                             .tcti = strdup("device:/nowhere"),
-                            .lock_dir = strdup(token_dir),
+                            .lock_dir = strdup(scratch),
                             .lock_timeout = 1,
                             .sealed_keys = true,
                             .pin_rounds = 1000};

@@ -1,11 +1,12 @@
 /* Whatever a TPM answers, to whatever it is asked: no crash, and an end. The input is first what is
- * called, then the answers. The linker puts the functions below in the place of the originals:
- * the HMAC of an answer is always right, as it is for a TPM that knows the authorization; nothing
- * is encrypted, so that the input says what the layer reads; and time passes without waiting. */
+ * called, perhaps the lock file that others left, then the answers. The linker puts the functions
+ * below in the place of the originals: the HMAC of an answer is always right, as it is for a TPM
+ * that knows the authorization; nothing is encrypted, so that the input says what the layer reads;
+ * and time passes without waiting. */
 #include "fuzz.h"
 
-#include <ftw.h>
 #include <time.h>
+#include <unistd.h>
 #include <tss2/tss2_tctildr.h>
 #include <tpm/internal.h>
 
@@ -188,7 +189,6 @@ void Tss2_TctiLdr_Finalize(TSS2_TCTI_CONTEXT **context)
 
 /* ---- what is asked of it ------------------------------------------------------------------- */
 
-static char dir[] = "/tmp/fuzz-tpm.XXXXXX";
 static uint8_t auth[TPM_AUTH] = "an authorization";
 static struct buf parent_pub, ec_pub, aes_pub;
 static uint8_t parent_name[NAME_MAX_SIZE];
@@ -358,17 +358,6 @@ static void make_public(TPMT_PUBLIC area, struct buf *ret)
     CHECK(buf_append(ret, room, n) == CKR_OK);
 }
 
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
-{
-    (void)st, (void)kind, (void)ftw;
-    return remove(path);
-}
-
-static void remove_dir(void)
-{
-    nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
-
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     static const uint8_t seed[48] = {7};
@@ -376,7 +365,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     size_t name_n;
     (void)argc, (void)argv;
     log_setup(LOG_ERROR, "/dev/null");
-    CHECK(soft_start() == CKR_OK && mkdtemp(dir) && atexit(remove_dir) == 0);
+    scratch_make();
+    CHECK(soft_start() == CKR_OK);
     CHECK(soft_p256_public_from_seed(BYTES_OF(seed), point) == CKR_OK);
     TPMT_PUBLIC area = {.type = TPM2_ALG_ECC,
                         .nameAlg = TPM2_ALG_SHA256,
@@ -404,6 +394,29 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     return 0;
 }
 
+/* What another process may have left: the lock file's magic and a record. */
+static void leave_record(struct bytes record)
+{
+    char path[160];
+    snprintf(path, sizeof(path), "%s/shared.lock", scratch);
+    FILE *f = fopen(path, "wb");
+    CHECK(f && fwrite("LKTPM01", 1, 8, f) == 8);
+    if (record.n)
+        CHECK(fwrite(record.p, 1, record.n, f) == record.n);
+    fclose(f);
+}
+
+/* What this input left is none of the next one's. */
+static void remove_locks(void)
+{
+    static const char *const names[] = {"shared", "device:alone"};
+    char path[160];
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        snprintf(path, sizeof(path), "%s/%s.lock", scratch, names[i]);
+        unlink(path);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static void (*const calls[])(struct tpm *, uint8_t) = {tell, seat, make, use};
@@ -412,10 +425,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct bytes in = BYTES(data, size);
     uint8_t how = next_u8(&in);
     struct config config = {.tcti = tctis[(how >> 1) % 3],
-                            .lock_dir = dir,
+                            .lock_dir = scratch,
                             .lock_timeout = 1,
                             .password_session = how & 1};
     struct bytes wanted = next_slice(&in);
+    if (how & 0x40)
+        leave_record(next_slice(&in));
     fake.answers = in;
     fake.commands = 0;
     parent.handle = how & 0x80 ? 0 : 0x81000001;
@@ -423,8 +438,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t i = 0; i < wanted.n && i < 8; i++)
         calls[wanted.p[i] >> 4 & 3](t, wanted.p[i] & 15);
     tpm_free(&t);
-    nftw(dir, remove_one, 8, FTW_PHYS); /* the lock file: what it says is another input */
-    mkdir(dir, 0700);
+    remove_locks();
     CHECK(secret_in_use() == 0);
     return 0;
 }

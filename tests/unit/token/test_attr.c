@@ -175,6 +175,25 @@ static void test_hostile_bytes(void **state)
     }
 }
 
+/* store/FORMAT.md: ascending. A million in another order would keep the reader busy for minutes. */
+static void test_order_is_checked(void **state)
+{
+    (void)state;
+    static const uint8_t one_two[] = {0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0,
+                                      0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0};
+    struct attrs a = {0};
+    uint8_t packed[sizeof(one_two)];
+    assert_rv(CKR_OK, 0, attrs_unpack(BYTES_OF(one_two), &a));
+    assert_int_equal(a.n, 2);
+    attrs_free(&a);
+    for (uint8_t first = 2; first < 4; first++) { /* twice the same; descending */
+        memcpy(packed, one_two, sizeof(packed));
+        packed[7] = first;
+        assert_rv(CKR_DEVICE_ERROR, 0, attrs_unpack(BYTES_OF(packed), &a));
+        assert_int_equal(a.n, 0);
+    }
+}
+
 /* Values of a wrong size in a damaged store are as if they were not there. */
 static void test_values_of_wrong_size(void **state)
 {
@@ -213,6 +232,7 @@ int main(void)
         cmocka_unit_test(test_numbers_are_portable),
         cmocka_unit_test(test_cut_short),
         cmocka_unit_test(test_hostile_bytes),
+        cmocka_unit_test(test_order_is_checked),
         cmocka_unit_test(test_values_of_wrong_size),
         cmocka_unit_test(test_template_numbers),
     };

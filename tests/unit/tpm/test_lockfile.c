@@ -245,21 +245,37 @@ static void test_damaged_record_is_empty(void **state)
     assert_memory_equal(&r, &none, sizeof(r));
 }
 
+static void assert_reads_as_empty(const struct lock_record *written)
+{
+    static const struct lock_record none;
+    struct lock_file l = lock_at(path);
+    struct lock_record r;
+    assert_ok(lock_file_take(&l, 0, &r));
+    lock_file_write(&l, written);
+    lock_close(&l);
+    r = read_back();
+    assert_memory_equal(&r, &none, sizeof(r));
+}
+
 static void test_record_with_too_many_handles_is_empty(void **state)
 {
     (void)state;
-    static const struct lock_record none;
     const uint32_t counts[] = {(uint32_t)COUNT(sample.handle) + 1, 1000, UINT32_MAX};
     for (size_t i = 0; i < COUNT(counts); i++) {
-        struct lock_file l = lock_at(path);
         struct lock_record r = sample;
         r.n = counts[i];
-        struct lock_record old;
-        assert_ok(lock_file_take(&l, 0, &old));
-        lock_file_write(&l, &r);
-        lock_close(&l);
-        r = read_back();
-        assert_memory_equal(&r, &none, sizeof(r));
+        assert_reads_as_empty(&r);
+    }
+}
+
+static void test_record_with_too_long_a_name_is_empty(void **state)
+{
+    (void)state;
+    const uint32_t lengths[] = {NAME_MAX_SIZE + 1, 4000, UINT32_MAX};
+    for (size_t i = 0; i < COUNT(lengths); i++) {
+        struct lock_record r = sample;
+        r.pending_name_n = lengths[i];
+        assert_reads_as_empty(&r);
     }
 }
 
@@ -450,6 +466,7 @@ int main(void)
         LOCK_TEST(test_record_reaches_the_next_owner),
         LOCK_TEST(test_damaged_record_is_empty),
         LOCK_TEST(test_record_with_too_many_handles_is_empty),
+        LOCK_TEST(test_record_with_too_long_a_name_is_empty),
         LOCK_TEST(test_holder_is_named),
         LOCK_TEST(test_stopped_holder_does_not_block_for_ever),
         LOCK_TEST(test_dead_holder_leaves_lock_and_record),
