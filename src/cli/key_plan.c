@@ -71,15 +71,6 @@ const struct key_kind *key_kind_named(const char *name)
     return NULL;
 }
 
-const struct key_kind *key_kind_of(CK_OBJECT_CLASS cls, CK_KEY_TYPE type)
-{
-    bool secret = cls == CKO_SECRET_KEY;
-    for (size_t i = 0; i < KINDS; i++)
-        if (kinds[i].type == type && (kinds[i].cls == CKO_SECRET_KEY) == secret)
-            return &kinds[i];
-    return NULL;
-}
-
 CK_RV key_kind_option(struct cli *cli, const struct key_kind **ret)
 {
     const char *type = cli->option[OPT_TYPE];

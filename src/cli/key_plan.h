@@ -24,7 +24,6 @@ struct key_kind {
 
 /* NULL: no such kind. */
 const struct key_kind *key_kind_named(const char *name);
-const struct key_kind *key_kind_of(CK_OBJECT_CLASS cls, CK_KEY_TYPE type);
 /* --type's kind. TOLD(EXIT_USAGE) when there is none of that name; type must be given. */
 CK_RV key_kind_option(struct cli *cli, const struct key_kind **ret);
 
