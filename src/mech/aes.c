@@ -153,6 +153,8 @@ static CK_RV use_ahead(const struct mech_call *call, struct chain *c, bool encry
 static CK_RV stream_parts(const struct mech_call *call, struct chain *c, bool encrypt,
                           struct bytes in, uint8_t *out)
 {
+    if (in.n == 0) /* nothing may have no address, and C has no sum of that and zero */
+        return CKR_OK;
     size_t small = in.n < c->ahead_n ? in.n : c->ahead_n;
     if (far_ahead(call) && (c->ahead_n || in.n % GATHER))
         small = in.n;

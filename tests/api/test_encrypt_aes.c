@@ -641,7 +641,7 @@ static void gcm_updates_come_out_at_once(void **state)
     CK_GCM_PARAMS gcm = {iv, 12, 96, NULL, 0, 128};
     fill(in, sizeof in, 3);
     evp_seal("GCM", value, 16, iv, 12, NULL, 0, 16, in, sizeof in, want);
-    for (int where = 0; where < PLACES; where++) {
+    for (enum place where = IN_SESSION; where < PLACES; where++) {
         CK_OBJECT_HANDLE key = import_key(fx.session, where, CKK_AES, value, sizeof value);
         CK_ULONG at = 0, n;
         assert_ok(p11->C_EncryptInit(fx.session, MECHANISM_WITH(CKM_AES_GCM, gcm), key));
