@@ -8,6 +8,13 @@ bool bytes_equal(struct bytes a, struct bytes b)
     return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
 
+struct bytes bytes_number(struct bytes be)
+{
+    while (be.n && be.p[0] == 0)
+        be = BYTES(be.p + 1, be.n - 1);
+    return be;
+}
+
 int bytes_compare(struct bytes a, struct bytes b)
 {
     size_t n = a.n < b.n ? a.n : b.n;

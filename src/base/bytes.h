@@ -33,6 +33,8 @@ struct bytes {
 /* Equal length and content. Not constant time: for secrets use secret_equal. */
 bool bytes_equal(struct bytes a, struct bytes b);
 int bytes_compare(struct bytes a, struct bytes b);
+/* A big-endian number without its leading zeros; no bytes for zero. */
+struct bytes bytes_number(struct bytes be);
 
 /* A growing buffer that owns its memory. Zero-initialise; free with buf_free, which wipes first. */
 struct buf {

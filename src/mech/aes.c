@@ -229,13 +229,19 @@ bool aes_unpad(const uint8_t *tail, size_t n, size_t *ret)
     return bad == 0;
 }
 
+/* A call in one part is not to end with a command for its last bytes. */
+static size_t pad_unit(const struct mech_stream *s)
+{
+    return s->gather ? GATHER : AES_BLOCK;
+}
+
 static size_t pad_most(const struct mech_call *call, const struct mech_stream *s, size_t n,
                        bool final)
 {
     (void)call;
     size_t all = s->pending.n + n;
     if (!final)
-        return aes_whole_units(s, n, aes_unit(s), !s->encrypt);
+        return aes_whole_units(s, n, pad_unit(s), !s->encrypt);
     return s->encrypt ? (all / AES_BLOCK + 1) * AES_BLOCK : all - (all != 0);
 }
 
@@ -247,7 +253,7 @@ static bool pad_exact(const struct mech_stream *s)
 static CK_RV pad_update(const struct mech_call *call, struct mech_stream *s, struct bytes in,
                         uint8_t *out, size_t *ret_n)
 {
-    return aes_feed_units(call, s, in, aes_unit(s), !s->encrypt, feed, out, ret_n);
+    return aes_feed_units(call, s, in, pad_unit(s), !s->encrypt, feed, out, ret_n);
 }
 
 static CK_RV pad_end(const struct mech_call *call, const struct mech_stream *s, uint8_t *out,

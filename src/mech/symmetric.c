@@ -143,11 +143,6 @@ CK_RV aes_counter(const struct mech_call *call, uint8_t *counter16, unsigned bit
 
 /* ---- blocks out of any chunks -------------------------------------------------------------- */
 
-size_t aes_unit(const struct mech_stream *s)
-{
-    return s->gather ? GATHER : AES_BLOCK;
-}
-
 size_t aes_whole_units(const struct mech_stream *s, size_t n, size_t unit, bool hold)
 {
     size_t all = s->pending.n + n;

@@ -33,9 +33,6 @@ CK_RV aes_feed_units(const struct mech_call *call, struct mech_stream *s, struct
                      size_t unit, bool hold, aes_feed *feed, uint8_t *out, size_t *ret_n);
 /* How many bytes that is, when n more come. */
 size_t aes_whole_units(const struct mech_stream *s, size_t n, size_t unit, bool hold);
-/* A block, or what one TPM command takes where s->gather is set: a call in one part is not to end
- * with a command for its last bytes. */
-size_t aes_unit(const struct mech_stream *s);
 /* Keeps all of it. too_long: the answer when there would be more than most bytes of it. */
 CK_RV aes_collect(struct mech_stream *s, struct bytes in, size_t most, CK_RV too_long);
 bool aes_always_exact(const struct mech_stream *s);

@@ -82,8 +82,7 @@ bool der_take_unsigned(struct bytes *in, struct bytes *ret)
 CK_RV der_append_unsigned(struct buf *out, struct bytes number)
 {
     CLEANUP(buf_free) struct buf content = {0};
-    while (number.n && number.p[0] == 0)
-        number = BYTES(number.p + 1, number.n - 1);
+    number = bytes_number(number);
     /* X.690 8.3: two's complement; zero is one octet */
     if (number.n == 0 || number.p[0] & 0x80)
         TRY(buf_u8(&content, 0));

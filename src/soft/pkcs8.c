@@ -212,3 +212,10 @@ CK_RV soft_private_to_stored(const struct soft_private *k, struct secret *ret)
 {
     return write_private(k, curve_is_raw(k->curve) ? 1 : 0, ret);
 }
+
+CK_RV soft_private_copy(const struct soft_private *k, struct soft_private **ret)
+{
+    CLEANUP(secret_free) struct secret encoded = {0};
+    TRY(soft_private_to_stored(k, &encoded));
+    return soft_private_from_stored(secret_bytes(&encoded), ret);
+}

@@ -101,8 +101,8 @@ CK_RV soft_private_from_value(enum curve c, struct bytes value, struct soft_priv
 {
     KEEP_ERROR_QUEUE;
     size_t n = curve_field_size(c);
-    while (!curve_is_raw(c) && value.n && value.p[0] == 0)
-        value = BYTES(value.p + 1, value.n - 1);
+    if (!curve_is_raw(c))
+        value = bytes_number(value);
     if (c == CURVE_NONE || value.n > n || value.n == 0 || (curve_is_raw(c) && value.n != n))
         return CKR_ATTRIBUTE_VALUE_INVALID;
     CLEANUP(secret_free) struct secret padded = {0};

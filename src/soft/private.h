@@ -53,6 +53,8 @@ CK_RV soft_private_to_stored(const struct soft_private *k, struct secret *ret);
  * knows that it is what was written: the parts are not made to prove again that they fit together,
  * which takes as long as a signature. CKR_ATTRIBUTE_VALUE_INVALID: it cannot be read. */
 CK_RV soft_private_from_stored(struct bytes der, struct soft_private **ret);
+/* A key of its own, with memory of its own that is wiped with it. */
+CK_RV soft_private_copy(const struct soft_private *k, struct soft_private **ret);
 
 /* ---- use ---- */
 

@@ -180,13 +180,6 @@ CK_RV session_get_attributes(struct session *s, CK_OBJECT_HANDLE handle, CK_ATTR
 
 /* ---- changing ------------------------------------------------------------------------------ */
 
-static CK_RV copy_private(const struct object *old, struct object *o)
-{
-    CLEANUP(secret_free) struct secret encoded = {0};
-    TRY(soft_private_to_stored(old->private_key, &encoded));
-    return soft_private_from_stored(secret_bytes(&encoded), &o->private_key);
-}
-
 static CK_RV same_key(const struct object *old, struct object *o)
 {
     memcpy(o->uid, old->uid, sizeof(o->uid));
@@ -199,7 +192,7 @@ static CK_RV same_key(const struct object *old, struct object *o)
     if (old->own_auth.p)
         TRY(secret_copy(&o->own_auth, secret_bytes(&old->own_auth)));
     if (old->private_key)
-        TRY(copy_private(old, o));
+        TRY(soft_private_copy(old->private_key, &o->private_key));
     return old->value.p ? secret_copy(&o->value, secret_bytes(&old->value)) : CKR_OK;
 }
 

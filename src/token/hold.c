@@ -35,9 +35,7 @@ struct mech_key object_mech_key(const struct object *o)
     k.curve = key_curve(k.type, attrs_bytes(&o->attrs, CKA_EC_PARAMS));
     if (k.type != CKK_RSA)
         return k;
-    struct bytes n = attrs_bytes(&o->attrs, CKA_MODULUS);
-    while (n.n && n.p[0] == 0)
-        n = BYTES(n.p + 1, n.n - 1);
+    struct bytes n = bytes_number(attrs_bytes(&o->attrs, CKA_MODULUS));
     k.modulus = n;
     k.modulus_bits = n.n * 8;
     for (unsigned top = n.n ? n.p[0] : 0x80; !(top & 0x80); top <<= 1)

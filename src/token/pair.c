@@ -30,9 +30,7 @@ static CK_RV want_rsa(struct pair *p)
 {
     static const uint8_t f4[] = {1, 0, 1};
     CK_ULONG bits = attrs_ulong(&p->public_->attrs, CKA_MODULUS_BITS, 0);
-    struct bytes e = attrs_bytes(&p->public_->attrs, CKA_PUBLIC_EXPONENT);
-    while (e.n && e.p[0] == 0)
-        e = BYTES(e.p + 1, e.n - 1);
+    struct bytes e = bytes_number(attrs_bytes(&p->public_->attrs, CKA_PUBLIC_EXPONENT));
     if (bits < PRIVATE_RSA_BITS_MIN || bits > MECH_RSA_MADE_MAX || bits % 1024)
         return CKR_KEY_SIZE_RANGE;
     if (!e.n)

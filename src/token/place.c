@@ -34,15 +34,19 @@ CK_RV key_tell_protection(struct object *o)
 
 /* ---- what the TPM can hold ----------------------------------------------------------------- */
 
+static uint32_t number(struct bytes be)
+{
+    uint32_t n = 0;
+    for (size_t i = 0; i < be.n; i++)
+        n = n << 8 | be.p[i];
+    return n;
+}
+
 /* TPM 2.0 part 1, B.2: odd, greater than 2^16, a 32-bit number */
 static bool exponent_fits(struct bytes e)
 {
-    uint64_t n = 0;
-    while (e.n && e.p[0] == 0)
-        e = BYTES(e.p + 1, e.n - 1);
-    for (size_t i = 0; i < e.n && i < 8; i++)
-        n = n << 8 | e.p[i];
-    return e.n == 0 || (e.n <= 4 && n > 65536 && n % 2);
+    e = bytes_number(e);
+    return e.n == 0 || (e.n <= 4 && number(e) > 65536 && number(e) % 2);
 }
 
 static bool rsa_fits(const struct tpm_caps *caps, size_t bits, struct bytes exponent)
@@ -175,14 +179,6 @@ static CK_RV make_secret(struct token *t, const struct object *o, struct bytes a
     return make_hmac(t->lib->tpm, &parent, auth, mech_hmac_hash(type), value, ret);
 }
 
-static uint32_t number(struct bytes be)
-{
-    uint32_t n = 0;
-    for (size_t i = 0; i < be.n; i++)
-        n = n << 8 | be.p[i];
-    return n;
-}
-
 static CK_RV import_private(struct token *t, const struct soft_private *k, struct bytes auth,
                             struct tpm_key_made *ret)
 {
@@ -237,12 +233,8 @@ static CK_RV place_sealed(struct token *t, struct object *o, const struct materi
 
 static CK_RV place_in_memory(struct object *o, const struct material *from)
 {
-    CLEANUP(secret_free) struct secret encoded = {0};
-    if (!from->private_)
-        return secret_copy(&o->value, from->value);
-    TRY(soft_private_to_stored(from->private_,
-                               &encoded)); /* a key of its own: it is wiped with it */
-    return soft_private_from_stored(secret_bytes(&encoded), &o->private_key);
+    return from->private_ ? soft_private_copy(from->private_, &o->private_key)
+                          : secret_copy(&o->value, from->value);
 }
 
 static CK_RV place_software(struct session *s, struct object *o, const struct material *from,

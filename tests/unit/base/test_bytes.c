@@ -98,14 +98,21 @@ static void hexadecimal(void **state)
     assert_string_equal(text, "");
 }
 
+static void a_number_has_no_leading_zeros(void **state)
+{
+    (void)state;
+    assert_true(bytes_equal(bytes_number(BYTES("\0\0\1\0", 4)), BYTES("\1\0", 2)));
+    assert_true(bytes_equal(bytes_number(BYTES("\1\0", 2)), BYTES("\1\0", 2)));
+    assert_int_equal(bytes_number(BYTES("\0\0", 2)).n, 0);
+    assert_int_equal(bytes_number(NO_BYTES).n, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(compares),
-        cmocka_unit_test(numbers_go_round),
-        cmocka_unit_test(takes_no_more_than_there_is),
-        cmocka_unit_test(buffer_grows),
-        cmocka_unit_test(refuses_absurd_sizes),
+        cmocka_unit_test(compares),         cmocka_unit_test(a_number_has_no_leading_zeros),
+        cmocka_unit_test(numbers_go_round), cmocka_unit_test(takes_no_more_than_there_is),
+        cmocka_unit_test(buffer_grows),     cmocka_unit_test(refuses_absurd_sizes),
         cmocka_unit_test(hexadecimal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
