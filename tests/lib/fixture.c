@@ -372,3 +372,17 @@ CK_RV in_child(peer_step f)
     assert_int_equal(waitpid(pid, NULL, 0), pid);
     return rv;
 }
+
+/* ---- long runs ---- */
+
+bool long_run(void)
+{
+    const char *set = getenv("LATCHKEY_LONG");
+    return set != NULL && *set != '\0';
+}
+
+void figure(unsigned long n, const char *what)
+{
+    printf("figure: %lu %s\n", n, what);
+    fflush(stdout);
+}

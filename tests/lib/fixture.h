@@ -117,6 +117,13 @@ void peer_kill(struct peer *p);
 /* First thing in main: tells the table, and serves and exits when this process is a peer. */
 void peer_serve(int argc, char **argv, const peer_step *steps, size_t n);
 
+/* LATCHKEY_LONG is set (tests/long does): the walk goes all the way, the loop runs its full length.
+ */
+bool long_run(void);
+/* What was done and survived, in the words of docs/reliability.md; tests/long makes its table of
+ * these lines. Printed always. */
+void figure(unsigned long n, const char *what);
+
 /* Runs f in a forked child; its CK_RV (CKR_GENERAL_ERROR when it crashed or hung for 60 s). */
 CK_RV in_child(peer_step f);
 
