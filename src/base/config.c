@@ -83,6 +83,19 @@ static bool parse_storage(const char *v, void *field)
     return parse_choice(v, "sealed", "nv", field);
 }
 
+static bool parse_manager(const char *v, void *field)
+{
+    bool yes;
+    enum config_manager *manager = field;
+    if (!strcasecmp(v, "auto"))
+        *manager = MANAGER_AUTO;
+    else if (parse_bool(v, &yes))
+        *manager = yes ? MANAGER_YES : MANAGER_NO;
+    else
+        return false;
+    return true;
+}
+
 static const struct key {
     const char *name;
     const char *environment; /* NULL: not settable there */
@@ -91,6 +104,7 @@ static const struct key {
 } keys[] = {
     {"store", "LATCHKEY_STORE", parse_text, offsetof(struct config, store)},
     {"tcti", "LATCHKEY_TCTI", parse_text, offsetof(struct config, tcti)},
+    {"resource-manager", NULL, parse_manager, offsetof(struct config, manager)},
     {"log", "LATCHKEY_LOG", parse_level, offsetof(struct config, log)},
     {"log-file", "LATCHKEY_LOG_FILE", parse_text, offsetof(struct config, log_file)},
     {"owner-auth-file", NULL, parse_text, offsetof(struct config, owner_auth_file)},

@@ -7,13 +7,17 @@
 
 enum { CONFIG_PIN_ROUNDS_MIN = 1000, CONFIG_PIN_ROUNDS_MAX = 10000000 };
 
+/* Do other programs share the TPM through a resource manager? AUTO: the tcti tells. */
+enum config_manager { MANAGER_AUTO, MANAGER_YES, MANAGER_NO };
+
 struct config {
-    char *store;             /* directory of store.db; always set */
-    char *tcti;              /* tctildr string; NULL: /dev/tpmrm0, /dev/tpm0, tabrmd in turn */
-    char *log_file;          /* NULL: stderr */
-    enum log_level log;      /* default error */
-    char *owner_auth_file;   /* holds the TPM's owner authorization; NULL: empty */
-    char *srk_name;          /* hexadecimal Name the SRK must have; NULL: trust on first use */
+    char *store;                 /* directory of store.db; always set */
+    char *tcti;                  /* tctildr string; NULL: /dev/tpmrm0, /dev/tpm0, tabrmd in turn */
+    enum config_manager manager; /* resource-manager; default auto */
+    char *log_file;              /* NULL: stderr */
+    enum log_level log;          /* default error */
+    char *owner_auth_file;       /* holds the TPM's owner authorization; NULL: empty */
+    char *srk_name;              /* hexadecimal Name the SRK must have; NULL: trust on first use */
     char *lock_dir;          /* directory of the TPM lock file; NULL: chosen by the kind of TCTI */
     bool show_empty_slot;    /* offer the slot for C_InitToken also when a token exists */
     bool password_session;   /* session = password: key use without HMAC session */

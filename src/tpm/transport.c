@@ -132,6 +132,12 @@ CK_RV transport_exchange(struct tpm *t, struct bytes command, uint8_t *ret, size
 
 /* ---- the hold ------------------------------------------------------------------------------ */
 
+/* A TCTI that leads through another (pcap:, cmd:) does not tell by its name what is behind it. */
+static bool is_managed(const struct config *config, const struct kind *kind)
+{
+    return config->manager == MANAGER_AUTO ? kind->managed : config->manager == MANAGER_YES;
+}
+
 static CK_RV choose_tcti(struct tpm *t)
 {
     const char *name = t->config->tcti ? t->config->tcti : default_tcti();
@@ -144,8 +150,8 @@ static CK_RV choose_tcti(struct tpm *t)
     }
     t->unreached = false;
     strcpy(t->tcti_name, name);
-    t->managed = kind_of(name)->managed;
-    t->reopen = kind_of(name)->exclusive;
+    t->managed = is_managed(t->config, kind_of(name));
+    t->reopen = kind_of(name)->exclusive && !t->managed;
     return soft_random(t->id, sizeof(t->id));
 }
 

@@ -39,6 +39,7 @@ static void defaults(void **state)
     assert_int_equal(c.log, LOG_ERROR);
     assert_int_equal(c.pin_rounds, 10000);
     assert_int_equal(c.lock_timeout, 30);
+    assert_int_equal(c.manager, MANAGER_AUTO);
     assert_false(c.show_empty_slot || c.password_session || c.pin_storage_sealed || c.unattended);
 }
 
@@ -107,6 +108,7 @@ static void bad_values_change_nothing(void **state)
               "session = password\nsession = none\n"
               "pin-storage = sealed\npin-storage = paper\n"
               "unattended = yes\nunattended = perhaps\n"
+              "resource-manager = yes\nresource-manager = abrmd\n"
               "show-empty-slot = 1\nshow-empty-slot = 2\n"
               "pin-rounds = 5000\npin-rounds = 999\npin-rounds = 10000001\npin-rounds = 1e6\n"
               "lock-timeout = 7\nlock-timeout = 0\nlock-timeout = 99999999999999999999\n"
@@ -116,7 +118,18 @@ static void bad_values_change_nothing(void **state)
     assert_true(c.password_session && c.pin_storage_sealed && c.unattended && c.show_empty_slot);
     assert_int_equal(c.pin_rounds, 5000);
     assert_int_equal(c.lock_timeout, 7);
+    assert_int_equal(c.manager, MANAGER_YES);
     assert_int_equal(c.log, LOG_DEBUG);
+}
+
+static void resource_manager(void **state)
+{
+    (void)state;
+    CLEANUP(config_free) struct config no = {0}, automatic = {0};
+    load_file("resource-manager = no\n", 0600, &no);
+    assert_int_equal(no.manager, MANAGER_NO);
+    load_file("resource-manager = no\nresource-manager = auto\n", 0600, &automatic);
+    assert_int_equal(automatic.manager, MANAGER_AUTO);
 }
 
 static void empty_environment(void **state)
@@ -219,6 +232,7 @@ int main(void)
         CONFIG_TEST(file_syntax),
         CONFIG_TEST(quotes_in_a_file),
         CONFIG_TEST(bad_values_change_nothing),
+        CONFIG_TEST(resource_manager),
         CONFIG_TEST(empty_environment),
         CONFIG_TEST(strange_files),
         CONFIG_TEST(untrusted_file),

@@ -2,49 +2,10 @@
  * an idle one hurts every other client of that TPM. */
 #include "seats.h"
 
-#include <fcntl.h>
+/* As tpm_test.h does with the swtpm starter. */
+#include "../../lib/broker.c"
 
-static pid_t bus, broker;
-
-static pid_t run(const char *const *argv, int out)
-{
-    pid_t pid = fork();
-    if (pid == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGTERM);
-        if (out >= 0)
-            dup2(out, STDOUT_FILENO);
-        execvp(argv[0], (char *const *)(uintptr_t)argv);
-        _exit(127);
-    }
-    return pid;
-}
-
-static void end(pid_t *pid)
-{
-    if (*pid > 0) {
-        kill(*pid, SIGTERM);
-        waitpid(*pid, NULL, 0);
-    }
-    *pid = 0;
-}
-
-static bool start_bus(void)
-{
-    int out[2];
-    char address[256] = {0};
-    if (pipe(out) != 0)
-        return false;
-    bus = run((const char *[]){"dbus-daemon", "--session", "--nofork", "--nopidfile",
-                               "--print-address=1", NULL},
-              out[1]);
-    close(out[1]);
-    ssize_t n = read(out[0], address, sizeof(address) - 1);
-    close(out[0]);
-    address[strcspn(address, "\n")] = '\0';
-    return n > 0 && setenv("DBUS_SESSION_BUS_ADDRESS", address, 1) == 0;
-}
-
-static char broker_tcti[] = "tabrmd:bus_type=session";
+static char broker_tcti[] = BROKER_TCTI;
 
 static bool broker_answers(void)
 {
@@ -64,27 +25,20 @@ static bool installed;
 
 static int start(void **state)
 {
-    char tcti[200];
-    installed = system("command -v dbus-daemon tpm2-abrmd >/dev/null 2>&1") == 0;
+    installed = broker_installed();
     if (group_start(state) != 0)
         return -1;
     if (!installed)
         return 0;
-    setenv("TSS2_LOG", "all+NONE", 1); /* it is not there at first */
-    snprintf(tcti, sizeof(tcti), "--tcti=%s", fx.tcti);
-    if (!start_bus())
+    if (!broker_start(fx.tcti))
         return -1;
-    int quiet = open("/dev/null", O_WRONLY);
-    broker = run((const char *[]){"tpm2-abrmd", "--session", "--allow-root", tcti, NULL}, quiet);
-    close(quiet);
     fx.config.tcti = broker_tcti;
     return broker_answers() ? 0 : -1;
 }
 
 static int stop(void **state)
 {
-    end(&broker);
-    end(&bus);
+    broker_stop();
     return group_stop(state);
 }
 
@@ -127,6 +81,33 @@ static void test_no_lock_file(void **state)
     assert_true(fx.tpm->managed);
     assert_int_equal(fx.tpm->lock.fd, -1);
     assert_int_equal(fx.tpm->lock.path[0], 0);
+}
+
+/* resource-manager says what the tcti's name does not. */
+static void test_told_otherwise(void **state)
+{
+    (void)state;
+    struct tpm_lockout lockout;
+    struct tpm *t = NULL;
+    if (!installed)
+        skip();
+    fx.config.manager = MANAGER_NO;
+    fx.config.lock_dir = fx.dir;
+    assert_ok(tpm_new(&fx.config, &t));
+    assert_ok(tpm_get_lockout(t, &lockout));
+    assert_false(t->managed);
+    assert_true(t->lock.fd >= 0);
+    tpm_free(&t);
+    fx.config.manager = MANAGER_YES;
+    fx.config.lock_dir = NULL;
+    fx.config.tcti = fx.tcti;
+    assert_ok(tpm_new(&fx.config, &t));
+    assert_ok(tpm_get_lockout(t, &lockout));
+    assert_true(t->managed);
+    assert_int_equal(t->lock.fd, -1);
+    tpm_free(&t);
+    fx.config.manager = MANAGER_AUTO;
+    fx.config.tcti = broker_tcti;
 }
 
 static void test_keys_in_rotation(void **state)
@@ -246,6 +227,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         MANAGED_TEST(test_no_lock_file),
+        MANAGED_TEST(test_told_otherwise),
         MANAGED_TEST(test_keys_in_rotation),
         MANAGED_TEST(test_steady_signature_is_two_commands),
         MANAGED_TEST(test_seats_leave_no_session),
