@@ -370,21 +370,21 @@ static CK_RV publish_token(struct session *s, struct object **objects, size_t n)
     return rv;
 }
 
-/* Under one hold of the lock that C_CloseSession drops the session's objects under. */
-static CK_RV publish_session(struct session *s, struct object *o)
+/* Under one hold of the lock that C_CloseSession drops the session's objects under. False: it has
+ * been there already, and took this one along. */
+static bool publish_session(struct session *s, struct object *o)
 {
     struct token *t = s->token;
     pthread_mutex_lock(&t->objects);
-    if (session_closed(s)) {
-        pthread_mutex_unlock(&t->objects);
-        return CKR_SESSION_CLOSED;
-    }
+    bool open = !session_closed(s);
     o->session = s->handle;
     o->handle = t->next_session_object++ * 2 + 1;
-    o->next = t->session_objects;
-    t->session_objects = object_ref(o);
+    if (open) {
+        o->next = t->session_objects;
+        t->session_objects = object_ref(o);
+    }
     pthread_mutex_unlock(&t->objects);
-    return CKR_OK;
+    return open;
 }
 
 CK_RV objects_publish(struct session *s, struct object **objects, size_t n)
@@ -398,10 +398,12 @@ CK_RV objects_publish(struct session *s, struct object **objects, size_t n)
             stored[n_stored++] = objects[i];
     if (n_stored)
         TRY(publish_token(s, stored, n_stored));
+    bool open = true;
     for (size_t i = 0; i < n; i++)
         if (!attrs_true(&objects[i]->attrs, CKA_TOKEN))
-            TRY(publish_session(s, objects[i]));
-    return CKR_OK;
+            open &= publish_session(s, objects[i]);
+    /* what is stored stays, so its handle must be told: as if the session had been closed later */
+    return open || n_stored ? CKR_OK : CKR_SESSION_CLOSED;
 }
 
 static struct object **session_link(struct token *t, const struct object *o)

@@ -12,6 +12,7 @@
 static struct {
     CK_SESSION_HANDLE session;
     CK_RV rv;
+    struct key_pair made;
 } worker;
 
 static pthread_t start(void *(*work)(void *))
@@ -129,15 +130,47 @@ static void key_and_all(void **state)
     key_and_close(true);
 }
 
+/* Half of the pair is stored, half is the session's: either nothing is left, or the call succeeded
+ * and told the stored half's handle. */
+static void *make_half_stored(void *unused)
+{
+    (void)unused;
+    CK_BYTE p256[] = {0x06, 0x08, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x03, 0x01, 0x07};
+    CK_ATTRIBUTE public[] = {ATTR_MEM(CKA_EC_PARAMS, p256, sizeof p256), ATTR_BOOL(CKA_TOKEN, true),
+                             ATTR_STR(CKA_LABEL, "stored half")};
+    CK_ATTRIBUTE private[] = {ATTR_BOOL(CKA_PRIVATE, false), ATTR_STR(CKA_LABEL, "left over")};
+    worker.rv = p11->C_GenerateKeyPair(worker.session, MECHANISM(CKM_EC_KEY_PAIR_GEN), public,
+                                       COUNT(public), private, COUNT(private), &worker.made.public,
+                                       &worker.made.private);
+    return NULL;
+}
+
+static void half_stored_and_close(void **state)
+{
+    (void)state;
+    CK_SESSION_HANDLE session = open_session(fx.slot, CKF_RW_SESSION);
+    proxy_fault(PROXY_DELAY, TPM_CC_CREATE, 1, 200);
+    pthread_t thread = start(make_half_stored);
+    while (!proxy_fault_struck())
+        sleep_ms(1);
+    assert_ok(p11->C_CloseSession(worker.session));
+    pthread_join(thread, NULL);
+    assert_closed_or_done(worker.rv);
+    CK_OBJECT_HANDLE stored = find_object(session, CKO_PUBLIC_KEY, "stored half");
+    assert_int_equal(stored, worker.rv == CKR_OK ? worker.made.public : CK_INVALID_HANDLE);
+    assert_int_equal(count_left(session), 0);
+    if (worker.rv == CKR_OK)
+        assert_ok(p11->C_DestroyObject(session, stored));
+}
+
 #define CLOSING_TEST(f) cmocka_unit_test_setup_teardown(f, test_initialized, test_end)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CLOSING_TEST(login_and_last_close),
-        CLOSING_TEST(objects_and_close),
-        CLOSING_TEST(key_and_one_of_two),
-        CLOSING_TEST(key_and_all),
+        CLOSING_TEST(login_and_last_close),  CLOSING_TEST(objects_and_close),
+        CLOSING_TEST(key_and_one_of_two),    CLOSING_TEST(key_and_all),
+        CLOSING_TEST(half_stored_and_close),
     };
     return cmocka_run_group_tests(tests, group_token_proxied, group_end);
 }
