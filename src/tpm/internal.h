@@ -29,14 +29,22 @@ enum pending { PENDING_NONE, PENDING_OBJECT, PENDING_SESSION };
 
 struct lock_file {
     char path[512];
-    int fd; /* -1: not open */
+    int fd;       /* -1: not open */
+    int64_t turn; /* since when this owner has it again and again */
+    struct lock_self {
+        int32_t pid;
+        uint64_t start;
+    } self; /* as it is told to others */
 };
 
-/* Waits at most timeout seconds; CKR_DEVICE_ERROR then, naming the holder. Reads the record (zeroed
- * when it is new or damaged). */
+/* Waits at most timeout seconds; CKR_DEVICE_ERROR then, and the log names the holder (not with 0).
+ * Reads the record (zeroed when it is new or damaged). Who waits gets it after a few turns of
+ * others, however often they come back. */
 CK_RV lock_file_take(struct lock_file *l, unsigned timeout, struct lock_record *ret);
 void lock_file_write(struct lock_file *l, const struct lock_record *record);
 void lock_file_release(struct lock_file *l);
+/* Does another owner hold it just now? */
+bool lock_file_busy(const struct lock_file *l);
 /* Where the lock of this TCTI lies. */
 CK_RV lock_file_path(const struct config *config, const char *tcti, char *ret, size_t n);
 
@@ -82,8 +90,9 @@ struct tpm {
     struct lock_file lock;
     struct lock_record record; /* as last read or written */
     uint8_t id[16];
-    bool unreached; /* tcti_name did not answer */
-    bool broken;    /* a command got no answer, or a spoilt one */
+    int64_t gave_up; /* when the lock file was waited for in vain; milliseconds */
+    bool unreached;  /* tcti_name did not answer */
+    bool broken;     /* a command got no answer, or a spoilt one */
     enum pending pending;
     uint8_t pending_name[NAME_MAX_SIZE];
     size_t pending_name_n;

@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <inttypes.h>
 #include <limits.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -13,10 +15,21 @@
 
 static const char magic[8] = "LKTPM01";
 
+/* Who holds the lock: told before the record is, which only its owner changes. The time of its
+ * start is what tells it from another process that was given the same number. */
+struct holder {
+    int32_t pid; /* 0: unknown */
+    uint64_t start;
+};
+
 struct on_disk {
     char magic[8];
     struct lock_record record;
+    struct holder holder;
 };
+
+/* Bytes of the file that are locked: by the holder, and, shared, by those who wait. */
+enum { HOLDING, WAITING };
 
 /* ---- where it lies ------------------------------------------------------------------------- */
 
@@ -107,29 +120,54 @@ CK_RV lock_file_path(const struct config *config, const char *tcti, char *ret, s
 
 /* ---- taking it ----------------------------------------------------------------------------- */
 
+/* Neither a tty nor a FIFO is to be waited for. */
+enum { OPEN_FLAGS = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY };
+
+/* Nothing else is written to: a link to a file of ours would have somebody else decide which. */
+static CK_RV check_file(const struct lock_file *l, int fd)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0)
+        return error_errno("cannot look at the TPM lock file", l->path, errno);
+    if (!S_ISREG(st.st_mode) || st.st_nlink > 1)
+        return error_log(CKR_DEVICE_ERROR,
+                         "%s is no file that the TPM could be locked by; remove it", l->path);
+    /* who may only read it could still hold it, by a shared lock */
+    if (st.st_uid == geteuid() && (st.st_mode & 07777) != 0660 && fchmod(fd, 0660) != 0)
+        log_warn("%s: mode cannot be set: %s", l->path, strerror(errno));
+    return CKR_OK;
+}
+
 static CK_RV open_file(struct lock_file *l)
 {
-    int fd = open(l->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    int fd = open(l->path, OPEN_FLAGS);
     if (fd < 0 && errno == ENOENT) {
-        fd = open(l->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0660);
-        if (fd >= 0 && fchmod(fd, 0660) != 0) /* whatever the umask */
-            log_warn("%s: mode cannot be set: %s", l->path, strerror(errno));
+        fd = open(l->path, OPEN_FLAGS | O_CREAT | O_EXCL, 0660);
         if (fd < 0 && errno == EEXIST)
-            fd = open(l->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+            fd = open(l->path, OPEN_FLAGS);
     }
     if (fd < 0) {
         error_errno("cannot open the TPM lock file", l->path, errno);
         return CKR_DEVICE_ERROR;
     }
-    l->fd = fd;
-    return CKR_OK;
+    CK_RV rv = check_file(l, fd);
+    if (rv == CKR_OK)
+        l->fd = fd;
+    else
+        close(fd);
+    return rv;
 }
 
-/* An OFD lock: it is the descriptor's, not the process'; another module copy in this process is
+/* OFD locks: they are the descriptor's, not the process'; another module copy in this process is
  * another owner, as it must be. */
-static int set_lock(int fd, short type)
+static struct flock range(int byte, short type)
 {
-    struct flock lock = {.l_type = type, .l_whence = SEEK_SET};
+    return (struct flock){.l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
+}
+
+static int set_lock(int fd, int byte, short type)
+{
+    struct flock lock = range(byte, type);
     int done;
     do
         done = fcntl(fd, F_OFD_SETLK, &lock);
@@ -137,38 +175,139 @@ static int set_lock(int fd, short type)
     return done;
 }
 
+/* Has somebody else this byte? */
+static bool taken(int fd, int byte)
+{
+    struct flock lock = range(byte, F_WRLCK);
+    return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
 static void read_record(const struct lock_file *l, struct lock_record *ret)
 {
     struct on_disk disk;
     const size_t most = sizeof(disk.record.handle) / sizeof(disk.record.handle[0]);
     *ret = (struct lock_record){0};
-    if (pread(l->fd, &disk, sizeof(disk), 0) == (ssize_t)sizeof(disk) &&
-        memcmp(disk.magic, magic, sizeof(magic)) == 0 && disk.record.n <= most &&
-        disk.record.pending_name_n <= NAME_MAX_SIZE)
+    const size_t n = offsetof(struct on_disk, record) + sizeof(disk.record);
+    if (pread(l->fd, &disk, n, 0) == (ssize_t)n && memcmp(disk.magic, magic, sizeof(magic)) == 0 &&
+        disk.record.n <= most && disk.record.pending_name_n <= NAME_MAX_SIZE)
         *ret = disk.record;
+}
+
+/* ---- who has it ---------------------------------------------------------------------------- */
+
+/* From /proc/PID/stat: the command's name, the state's letter, and the time of its start in ticks
+ * since the machine's. 0: no such process is to be seen from here. */
+static uint64_t look_at(int32_t pid, char name[32], char *state)
+{
+    char path[32], text[512];
+    snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
+    if (fd >= 0)
+        close(fd);
+    text[n > 0 ? n : 0] = '\0';
+    const char *open_ = strchr(text, '('), *close_ = strrchr(text, ')'); /* names may have both */
+    uint64_t start = 0;
+    if (!open_ || !close_ ||
+        sscanf(close_ + 1,
+               " %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
+               "%*s %*s %" SCNu64,
+               state, &start) != 2)
+        return 0;
+    snprintf(name, 32, "%.*s", (int)(close_ - open_ - 1), open_ + 1);
+    for (char *c = name; *c; c++) /* a process names itself: nothing of it is to rule a terminal */
+        if (*c < ' ' || *c > '~')
+            *c = '?';
+    return start;
+}
+
+static void tell_holder(struct lock_file *l)
+{
+    char name[32], state;
+    int32_t pid = (int32_t)getpid();
+    if (l->self.pid != pid)
+        l->self = (struct lock_self){pid, look_at(pid, name, &state)};
+    const struct holder me = {.pid = pid, .start = l->self.start};
+    struct holder told;
+    const off_t at = offsetof(struct on_disk, holder);
+    if (pread(l->fd, &told, sizeof(told), at) == (ssize_t)sizeof(told) && told.pid == me.pid &&
+        told.start == me.start)
+        return;
+    if (pwrite(l->fd, &me, sizeof(me), at) != (ssize_t)sizeof(me))
+        log_warn("%s cannot be written: %s", l->path, strerror(errno));
+}
+
+static CK_RV held_too_long(const struct lock_file *l, unsigned timeout)
+{
+    struct holder h = {0};
+    char name[32], state = 0;
+    if (pread(l->fd, &h, sizeof(h), offsetof(struct on_disk, holder)) != (ssize_t)sizeof(h))
+        h.pid = 0;
+    uint64_t start = h.pid > 0 ? look_at(h.pid, name, &state) : 0;
+    if (start == 0 || start != h.start)
+        return error_log(CKR_DEVICE_ERROR,
+                         "the TPM's lock %s has been held for more than %u s, by a process that "
+                         "has not written its name, or is out of sight: fuser -v %s, as root, "
+                         "shows who has it open",
+                         l->path, timeout, l->path);
+    return error_log(CKR_DEVICE_ERROR,
+                     "process %d (%s) has held the TPM's lock %s for more than %u s%s", (int)h.pid,
+                     name, l->path, timeout,
+                     state == 'T' ? "; it is stopped: continue it (kill -CONT) or end it"
+                                  : "; if it does not get on, end it");
+}
+
+/* ---- waiting ------------------------------------------------------------------------------- */
+
+/* Who waits looks at least every LONGEST_PAUSE; who has had the lock for a TURN steps back for
+ * longer than that, so that each who waits gets it in turn. */
+enum { SHORTEST_PAUSE = 50000, LONGEST_PAUSE = 1000000, STEP_BACK = 2000000, TURN = 10000000 };
+
+static int64_t nanoseconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static void pause_for(long ns)
+{
+    nanosleep(&(struct timespec){0, ns}, NULL);
+}
+
+/* Others are only seen while they wait, so nobody steps back for nothing, but for one who is
+ * stopped while waiting: that costs a turn's owner one step a call. */
+static void let_others(struct lock_file *l)
+{
+    if (nanoseconds() - l->turn < TURN || !taken(l->fd, WAITING))
+        return;
+    pause_for(STEP_BACK);
+    l->turn = nanoseconds();
 }
 
 static CK_RV wait_for_lock(struct lock_file *l, unsigned timeout)
 {
-    struct timespec start, now;
-    clock_gettime(CLOCK_MONOTONIC, &start);
-    for (long pause_ns = 50000;; pause_ns = pause_ns < 4000000 ? pause_ns * 2 : pause_ns) {
-        if (set_lock(l->fd, F_WRLCK) == 0)
-            return CKR_OK;
+    int64_t start = nanoseconds();
+    set_lock(l->fd, WAITING, F_RDLCK);
+    CK_RV rv = CKR_OK;
+    for (long pause = SHORTEST_PAUSE; rv == CKR_OK && set_lock(l->fd, HOLDING, F_WRLCK) != 0;) {
         if (errno != EAGAIN && errno != EACCES)
-            return error_errno("cannot lock", l->path, errno);
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        double waited =
-            (double)(now.tv_sec - start.tv_sec) + (double)(now.tv_nsec - start.tv_nsec) / 1e9;
-        if (waited >= timeout) {
-            struct lock_record holder;
-            read_record(l, &holder);
-            return error_log(CKR_DEVICE_ERROR,
-                             "process %d has held the TPM's lock %s for more than %u s",
-                             (int)holder.pid, l->path, timeout);
-        }
-        nanosleep(&(struct timespec){0, pause_ns}, NULL);
+            rv = error_errno("cannot lock", l->path, errno);
+        else if (nanoseconds() - start >= (int64_t)timeout * 1000000000)
+            rv = timeout ? held_too_long(l, timeout) : CKR_DEVICE_ERROR;
+        else
+            pause_for(pause);
+        pause = pause < LONGEST_PAUSE ? pause * 2 : pause;
     }
+    set_lock(l->fd, WAITING, F_UNLCK);
+    l->turn = nanoseconds();
+    return rv;
+}
+
+static CK_RV lock(struct lock_file *l, unsigned timeout)
+{
+    let_others(l);
+    return set_lock(l->fd, HOLDING, F_WRLCK) == 0 ? CKR_OK : wait_for_lock(l, timeout);
 }
 
 /* Somebody may have removed the file that we hold open: then others lock another one. */
@@ -184,11 +323,11 @@ CK_RV lock_file_take(struct lock_file *l, unsigned timeout, struct lock_record *
     for (int i = 0; i < 10; i++) {
         if (l->fd < 0)
             TRY(open_file(l));
-        CK_RV rv = wait_for_lock(l, timeout);
-        if (rv != CKR_OK || still_there(l)) {
-            if (rv == CKR_OK)
-                read_record(l, ret);
-            return rv;
+        TRY(lock(l, timeout));
+        if (still_there(l)) {
+            read_record(l, ret);
+            tell_holder(l);
+            return CKR_OK;
         }
         close(l->fd);
         l->fd = -1;
@@ -200,13 +339,19 @@ CK_RV lock_file_take(struct lock_file *l, unsigned timeout, struct lock_record *
 void lock_file_write(struct lock_file *l, const struct lock_record *record)
 {
     struct on_disk disk = {.record = *record};
+    const size_t n = offsetof(struct on_disk, holder);
     memcpy(disk.magic, magic, sizeof(magic));
-    if (pwrite(l->fd, &disk, sizeof(disk), 0) != (ssize_t)sizeof(disk))
+    if (pwrite(l->fd, &disk, n, 0) != (ssize_t)n)
         log_warn("%s cannot be written: %s", l->path, strerror(errno));
 }
 
 void lock_file_release(struct lock_file *l)
 {
     if (l->fd >= 0)
-        set_lock(l->fd, F_UNLCK);
+        set_lock(l->fd, HOLDING, F_UNLCK);
+}
+
+bool lock_file_busy(const struct lock_file *l)
+{
+    return l->fd >= 0 && taken(l->fd, HOLDING);
 }

@@ -321,7 +321,8 @@ void tpm_key_drop(struct tpm *t, struct bytes pub)
     pthread_mutex_lock(&t->mutex);
     bool connected = t->tcti_name[0] != '\0';
     bool resident = connected && public_name(pub, name, &name_n) == CKR_OK &&
-                    find(t, BYTES(name, name_n)) != NULL;
+                    find(t, BYTES(name, name_n)) != NULL &&
+                    !lock_file_busy(&t->lock); /* another process has it, and flushed it */
     pthread_mutex_unlock(&t->mutex);
     if (!resident || tpm_enter(t) != CKR_OK)
         return;

@@ -242,11 +242,27 @@ void settle_pending(struct tpm *t)
     handle_pending(t, PENDING_NONE, NO_BYTES);
 }
 
+/* The file was made anew (a cleaner of old files had it) or spoilt: nobody has flushed for us. What
+ * is still what we know stays ours; a session has no Name to ask for, its next use tells. */
+static void keep_own(struct tpm *t)
+{
+    for (size_t i = 0; i < RESIDENT_KEYS; i++)
+        if (t->key[i].handle &&
+            !has_name(t, t->key[i].handle, BYTES(t->key[i].name, t->key[i].name_n)))
+            t->key[i] = (struct resident){0};
+    write_record(t);
+}
+
 /* Somebody else had the TPM since: what he left is flushed, what we had he has flushed. */
 static void take_over(struct tpm *t)
 {
+    static const uint8_t nobody[sizeof(t->id)];
     if (memcmp(t->record.owner, t->id, sizeof(t->id)) == 0)
         return;
+    if (memcmp(t->record.owner, nobody, sizeof(nobody)) == 0) {
+        keep_own(t);
+        return;
+    }
     t->pending = PENDING_NONE; /* what it was, the owner in between has seen to */
     const struct lock_record theirs = t->record;
     residents_forget(t);
@@ -257,11 +273,29 @@ static void take_over(struct tpm *t)
     write_record(t);
 }
 
-static CK_RV enter_bare(struct tpm *t)
+static int64_t milliseconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Threads wait for the lock file one after the other, under the mutex: one that came while another
+ * waited in vain has waited as long as that one. */
+static CK_RV take_lock(struct tpm *t, int64_t since)
+{
+    bool waited = t->gave_up > since;
+    CK_RV rv = lock_file_take(&t->lock, waited ? 0 : t->config->lock_timeout, &t->record);
+    if (rv != CKR_OK && !waited)
+        t->gave_up = milliseconds();
+    return rv;
+}
+
+static CK_RV enter_bare(struct tpm *t, int64_t since)
 {
     if (!t->lock.path[0])
         TRY(lock_file_path(t->config, t->tcti_name, t->lock.path, sizeof(t->lock.path)));
-    TRY(lock_file_take(&t->lock, t->config->lock_timeout, &t->record));
+    TRY(take_lock(t, since));
     CK_RV rv = transport_open(t);
     if (rv != CKR_OK) {
         lock_file_release(&t->lock);
@@ -274,10 +308,11 @@ static CK_RV enter_bare(struct tpm *t)
 
 CK_RV tpm_enter(struct tpm *t)
 {
+    int64_t since = milliseconds();
     pthread_mutex_lock(&t->mutex);
     CK_RV rv = t->tcti_name[0] && !t->unreached ? CKR_OK : choose_tcti(t);
     if (rv == CKR_OK)
-        rv = t->managed ? transport_open(t) : enter_bare(t);
+        rv = t->managed ? transport_open(t) : enter_bare(t, since);
     if (rv != CKR_OK)
         pthread_mutex_unlock(&t->mutex);
     return rv;
@@ -308,13 +343,14 @@ CK_RV tpm_new(const struct config *config, struct tpm **ret)
     return CKR_OK;
 }
 
-/* Only a connection that has something resident is taken up again to flush it. */
+/* Only a connection that has something resident is taken up again to flush it; where another
+ * process is at work on the TPM, it has done so. */
 static void flush_at_end(struct tpm *t)
 {
     bool any = t->session.handle != 0;
     for (size_t i = 0; i < RESIDENT_KEYS; i++)
         any |= t->key[i].handle != 0;
-    if (!any || t->managed || tpm_enter(t) != CKR_OK)
+    if (!any || t->managed || lock_file_busy(&t->lock) || tpm_enter(t) != CKR_OK)
         return;
     residents_flush(t);
     tpm_leave(&t);

@@ -211,7 +211,7 @@ static void storm(enum transport transport, const char *done, const char *killed
     atomic_store(&board->stop, true);
     for (unsigned i = 0; i < processes; i++)
         assert_ok(peer_result(&peers[i]));
-    assert_fair(processes, 4);
+    assert_fair(processes, long_run() ? 4 : 10);
     for (unsigned i = 0; i < processes; i++) {
         assert_ok(peer_call(&peers[i], peer_leave));
         peer_stop(&peers[i]);

@@ -2,6 +2,7 @@
 #include "tpm_test.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/file.h>
 #include <sys/sysmacros.h>
 
@@ -118,8 +119,12 @@ static int as_nobody(void)
         strcmp(found, expected) != 0)
         return 2;
     unsetenv("XDG_RUNTIME_DIR");
-    if (access(own, F_OK) == 0) /* somebody's, not ours to change */
-        return 0;
+    struct stat st;
+    if (lstat(own, &st) == 0) /* somebody's, not ours to change; root's or a link: a trap */
+        return (S_ISDIR(st.st_mode) && st.st_uid == geteuid()) ||
+                       lock_file_path(&config, "mssim:", found, sizeof(found)) == CKR_DEVICE_ERROR
+                   ? 0
+                   : 6;
     if (lock_file_path(&config, "mssim:", found, sizeof(found)) != CKR_OK ||
         strcmp(found, "/tmp/latchkey-65534/mssim:.lock") != 0)
         return 3;
@@ -129,19 +134,39 @@ static int as_nobody(void)
     return rmdir(own) == 0 ? 0 : 5;
 }
 
+static void assert_as_nobody(int (*work)(void))
+{
+    assert_int_equal(chmod(fx.dir, 0777), 0);
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(work());
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(chmod(fx.dir, 0700), 0);
+    assert_int_equal(status, 0);
+}
+
 static void test_path_of_an_ordinary_user(void **state)
 {
     (void)state;
     if (geteuid() != 0)
         skip(); /* needs to become somebody else */
-    assert_int_equal(chmod(fx.dir, 0777), 0);
-    pid_t pid = fork();
-    if (pid == 0)
-        _exit(as_nobody());
-    int status;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_int_equal(chmod(fx.dir, 0700), 0);
-    assert_int_equal(status, 0);
+    assert_as_nobody(as_nobody);
+}
+
+/* Somebody was there first, and waits for what will be written. */
+static void test_traps_in_tmp(void **state)
+{
+    (void)state;
+    const char *own = "/tmp/latchkey-65534";
+    if (geteuid() != 0 || access(own, F_OK) == 0)
+        skip();
+    assert_int_equal(mkdir(own, 0777), 0); /* root's: not of who uses it */
+    assert_as_nobody(as_nobody);
+    assert_int_equal(rmdir(own), 0);
+    assert_int_equal(symlink(fx.dir, own), 0);
+    assert_as_nobody(as_nobody);
+    assert_int_equal(unlink(own), 0);
 }
 
 /* ---- the file ------------------------------------------------------------------------------ */
@@ -174,6 +199,77 @@ static void test_symlink_is_refused(void **state)
     struct stat st;
     assert_int_equal(stat(target, &st), 0);
     assert_int_equal(st.st_size, 0);
+}
+
+/* What must neither be waited for nor written to. */
+static void test_what_is_no_file_is_refused(void **state)
+{
+    (void)state;
+    char target[112], byte;
+    struct lock_file l = lock_at(path);
+    struct lock_record r;
+    alarm(20);
+    assert_int_equal(mkfifo(path, 0666), 0);
+    assert_rv(CKR_DEVICE_ERROR, lock_file_take(&l, 1, &r));
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkdir(path, 0777), 0);
+    assert_rv(CKR_DEVICE_ERROR, lock_file_take(&l, 1, &r));
+    assert_int_equal(rmdir(path), 0);
+    close(unix_listen(path));
+    assert_rv(CKR_DEVICE_ERROR, lock_file_take(&l, 1, &r));
+    assert_int_equal(unlink(path), 0);
+    snprintf(target, sizeof(target), "%s.target", path);
+    int fd = open(target, O_CREAT | O_RDWR, 0600);
+    assert_int_equal(link(target, path), 0);
+    assert_rv(CKR_DEVICE_ERROR, lock_file_take(&l, 1, &r));
+    assert_int_equal(pread(fd, &byte, 1, 0), 0);
+    close(fd);
+    assert_int_equal(unlink(path), 0);
+    assert_ok(lock_file_take(&l, 1, &r));
+    alarm(0);
+    lock_close(&l);
+}
+
+/* A shared lock, for which reading is enough, would keep everybody out. */
+static void test_wrong_mode_is_put_right(void **state)
+{
+    (void)state;
+    struct lock_file l = lock_at(path);
+    struct lock_record r;
+    struct stat st;
+    int fd = open(path, O_CREAT | O_WRONLY, 0600);
+    assert_int_equal(fchmod(fd, 0666), 0);
+    close(fd);
+    assert_ok(lock_file_take(&l, 0, &r));
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0660);
+    lock_close(&l);
+}
+
+static int take_as_nobody(void)
+{
+    struct lock_file l = lock_at(path);
+    struct lock_record r;
+    if (setgid(65534) != 0 || setuid(65534) != 0)
+        return 1;
+    return lock_file_take(&l, 1, &r) == CKR_DEVICE_ERROR && l.fd < 0 ? 0 : 2;
+}
+
+static void test_file_of_another_user(void **state)
+{
+    (void)state;
+    struct lock_file l = lock_at(path);
+    struct lock_record r;
+    if (geteuid() != 0)
+        skip();
+    assert_ok(lock_file_take(&l, 0, &r));
+    lock_file_release(&l);
+    forget_log();
+    assert_int_equal(chmod(fx.log, 0666), 0);
+    assert_as_nobody(take_as_nobody);
+    assert_true(logged("Permission denied"));
+    assert_true(logged(path));
+    lock_close(&l);
 }
 
 static void test_missing_directory(void **state)
@@ -223,9 +319,7 @@ static void test_damaged_record_is_empty(void **state)
 {
     (void)state;
     static const struct lock_record none;
-    struct stat st;
     write_sample();
-    assert_int_equal(stat(path, &st), 0);
     for (off_t at = 0; at < 8; at++) { /* the magic */
         int fd = open(path, O_RDWR);
         uint8_t byte;
@@ -240,7 +334,7 @@ static void test_damaged_record_is_empty(void **state)
     }
     struct lock_record r = read_back();
     assert_memory_equal(&r, &sample, sizeof(r));
-    assert_int_equal(truncate(path, st.st_size - 1), 0);
+    assert_int_equal(truncate(path, (off_t)(8 + sizeof(sample) - 1)), 0);
     r = read_back();
     assert_memory_equal(&r, &none, sizeof(r));
 }
@@ -312,20 +406,145 @@ static void end(pid_t pid)
     assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
+/* What the log says after a second's wait. */
+static bool told(const char *text)
+{
+    struct lock_file l = lock_at(path);
+    struct lock_record r;
+    forget_log();
+    assert_rv(CKR_DEVICE_ERROR, lock_file_take(&l, 1, &r));
+    lock_close(&l);
+    return logged(text);
+}
+
 static void test_holder_is_named(void **state)
+{
+    (void)state;
+    char text[64];
+    pid_t pid = holder();
+    snprintf(text, sizeof(text), "process %d (test_lockfile) has held", (int)pid);
+    assert_true(told(text));
+    assert_false(logged("stopped"));
+    kill(pid, SIGSTOP);
+    assert_int_equal(waitpid(pid, NULL, WUNTRACED), pid);
+    assert_true(told(text));
+    assert_true(logged("it is stopped: continue it"));
+    end(pid);
+}
+
+/* The file ends with who holds it: number, and time of start. */
+static void change_holder(int32_t pid, uint64_t later)
+{
+    struct {
+        int32_t pid;
+        uint64_t start;
+    } h;
+    struct stat st;
+    int fd = open(path, O_RDWR);
+    assert_int_equal(fstat(fd, &st), 0);
+    off_t at = st.st_size - (off_t)sizeof(h);
+    assert_int_equal(pread(fd, &h, sizeof(h), at), sizeof(h));
+    h.pid = pid ? pid : h.pid;
+    h.start += later;
+    assert_int_equal(pwrite(fd, &h, sizeof(h), at), sizeof(h));
+    close(fd);
+}
+
+/* Nobody is accused who only has the number of one that wrote it. */
+static void test_number_given_again(void **state)
+{
+    (void)state;
+    pid_t pid = holder();
+    change_holder(0, 1);
+    assert_true(told("out of sight"));
+    assert_false(logged("(test_lockfile)"));
+    end(pid);
+}
+
+static void test_number_that_nobody_has(void **state)
+{
+    (void)state;
+    const int32_t none[] = {-1, 1 << 30};
+    pid_t pid = holder();
+    for (size_t i = 0; i < COUNT(none); i++) {
+        change_holder(none[i], 0);
+        assert_true(told("out of sight"));
+    }
+    assert_int_equal(truncate(path, 3), 0);
+    assert_true(told("out of sight"));
+    end(pid);
+}
+
+/* ---- turns --------------------------------------------------------------------------------- */
+
+static _Atomic bool enough;
+static _Atomic unsigned hog_takes;
+
+/* Holds it for a millisecond, again and again, with nothing in between. */
+static void *hog(void *unused)
+{
+    (void)unused;
+    struct lock_file l = lock_at(path);
+    struct lock_record r;
+    while (!enough && lock_file_take(&l, 20, &r) == CKR_OK) {
+        sleep_ms(1);
+        lock_file_release(&l);
+        hog_takes++;
+    }
+    lock_close(&l);
+    return NULL;
+}
+
+/* Without turns one that waits would have to look in the very moment: hundreds a take. */
+static void test_who_waits_gets_a_turn(void **state)
+{
+    (void)state;
+    enum { TAKES = 20, MOST_BETWEEN = 60 };
+    struct lock_file l = lock_at(path);
+    struct lock_record r;
+    pthread_t thread;
+    enough = false;
+    hog_takes = 0;
+    assert_int_equal(pthread_create(&thread, NULL, hog, NULL), 0);
+    while (hog_takes == 0)
+        sleep_ms(1);
+    for (int i = 0; i < TAKES; i++) {
+        assert_ok(lock_file_take(&l, 20, &r));
+        lock_file_release(&l);
+        sleep_ms(1);
+    }
+    enough = true;
+    pthread_join(thread, NULL);
+    assert_true(hog_takes < TAKES * MOST_BETWEEN);
+    lock_close(&l);
+}
+
+/* One that is stopped, or killed, while it waits keeps nobody from anything. */
+static void test_stopped_waiter(void **state)
 {
     (void)state;
     struct lock_file l = lock_at(path);
     struct lock_record r;
-    char text[40];
-    pid_t pid = holder();
-    forget_log();
-    assert_rv(CKR_DEVICE_ERROR, lock_file_take(&l, 1, &r));
-    end(pid);
-    snprintf(text, sizeof(text), "process %d ", (int)pid);
-    assert_true(logged(text));
+    assert_ok(lock_file_take(&l, 0, &r));
+    pid_t waiter = fork();
+    if (waiter == 0) {
+        struct lock_file own = lock_at(path);
+        lock_file_take(&own, 60, &r);
+        _exit(0);
+    }
+    sleep_ms(100);
+    kill(waiter, SIGSTOP);
+    assert_int_equal(waitpid(waiter, NULL, WUNTRACED), waiter);
+    lock_file_release(&l);
+    for (int i = 0; i < 100; i++) {
+        assert_ok(lock_file_take(&l, 5, &r));
+        lock_file_release(&l);
+    }
+    end(waiter);
     lock_close(&l);
 }
+
+/* ---- holders that do not get on ------------------------------------------------------------ */
 
 static void test_stopped_holder_does_not_block_for_ever(void **state)
 {
@@ -461,13 +680,21 @@ int main(void)
         LOCK_TEST(test_path_of_an_address),
         LOCK_TEST(test_path_of_an_ordinary_user),
         LOCK_TEST(test_mode_whatever_the_umask),
+        LOCK_TEST(test_traps_in_tmp),
         LOCK_TEST(test_symlink_is_refused),
+        LOCK_TEST(test_what_is_no_file_is_refused),
+        LOCK_TEST(test_wrong_mode_is_put_right),
+        LOCK_TEST(test_file_of_another_user),
         LOCK_TEST(test_missing_directory),
         LOCK_TEST(test_record_reaches_the_next_owner),
         LOCK_TEST(test_damaged_record_is_empty),
         LOCK_TEST(test_record_with_too_many_handles_is_empty),
         LOCK_TEST(test_record_with_too_long_a_name_is_empty),
         LOCK_TEST(test_holder_is_named),
+        LOCK_TEST(test_number_given_again),
+        LOCK_TEST(test_number_that_nobody_has),
+        LOCK_TEST(test_who_waits_gets_a_turn),
+        LOCK_TEST(test_stopped_waiter),
         LOCK_TEST(test_stopped_holder_does_not_block_for_ever),
         LOCK_TEST(test_dead_holder_leaves_lock_and_record),
         LOCK_TEST(test_two_in_one_process_exclude_each_other),
