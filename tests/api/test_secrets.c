@@ -26,6 +26,7 @@ struct material {
 static struct material *material;
 static struct needles needles;
 static char material_path[64];
+static uint8_t token_secret[32]; /* S */
 
 static void map_material(int flags)
 {
@@ -332,7 +333,7 @@ static void add_auth(const char *name, const char *pin, const uint8_t *uid, char
     needle_add_key(&needles, name, ret32, 32);
 }
 
-static void read_token_secret(const uint8_t *auth, uint8_t *ret32)
+static void read_token_secret(const uint8_t *auth)
 {
     CK_INTERFACE *interface;
     LATCHKEY_TOKEN_STATUS status;
@@ -345,7 +346,7 @@ static void read_token_secret(const uint8_t *auth, uint8_t *ret32)
     raw_uint(&c.params, 32, 2);
     raw_uint(&c.params, 0, 2);
     assert_int_equal(command_send(&c, &a), 0);
-    memcpy(ret32, a.p + 16, 32); /* header, size of the parameters, size */
+    memcpy(token_secret, a.p + 16, 32); /* header, size of the parameters, size */
 }
 
 /* What follows from S, as ARCHITECTURE.md says: each is worth as much as S for what it opens. */
@@ -354,7 +355,8 @@ static void add_token_secret(void)
     static const char *const infos[] = {"latchkey object sealing", "latchkey object search",
                                         "latchkey object authentication"};
     static struct field uid;
-    uint8_t auth[32], s[32], derived[48], prk[32];
+    const uint8_t *s = token_secret;
+    uint8_t auth[32], derived[48], prk[32];
     struct raw text = {0};
     copy_the_store();
     read_value("SELECT uid FROM token", &uid);
@@ -363,7 +365,7 @@ static void add_token_secret(void)
     add_auth("new SO PIN, stretched", material->new_pin, uid.p, 'S', auth);
     add_auth("wrong PIN, stretched", material->wrong_pin, uid.p, 'U', auth);
     add_auth("user PIN, stretched", material->user_pin, uid.p, 'U', auth);
-    read_token_secret(auth, s);
+    read_token_secret(auth);
     needle_add_key(&needles, "S", s, 32);
     raw_put(&text, s, 32);
     hmac_sha256(uid.p, 16, &text, prk); /* RFC 5869, 2.2 */
@@ -379,18 +381,13 @@ static void add_token_secret(void)
 static void add_key_authorizations(void)
 {
     static struct field uid;
-    uint8_t s[32], auth[32];
-    for (size_t i = 0; i < needles.n; i++)
-        if (strcmp(needles.v[i].name, "S") == 0) {
-            memcpy(s, needles.v[i].p, 32);
-            break;
-        }
+    uint8_t auth[32];
     copy_the_store();
     for (int i = 0; i < 4; i++) {
         char sql[100];
         snprintf(sql, sizeof sql, "SELECT uid FROM object WHERE auth = 1 LIMIT 1 OFFSET %d", i);
         read_value(sql, &uid);
-        hkdf_sha256(s, 32, uid.p, 16, "latchkey key authorization", auth, 32);
+        hkdf_sha256(token_secret, 32, uid.p, 16, "latchkey key authorization", auth, 32);
         needle_add_key(&needles, "a key's authorization", auth, 32);
     }
 }
@@ -437,18 +434,22 @@ static void begin(struct peer *p)
     assert_ok(peer_call(p, peer_begin));
 }
 
-/* The search finds what is there: in guarded memory S and the keys of a process that is logged in.
- */
+/* The search finds what is there: S, in a process that is logged in, and the PIN in its host's
+ * memory. */
 static void the_search_finds(void **state)
 {
     (void)state;
     struct peer p;
+    static struct needles few;
+    needle_add(&few, "user PIN", material->user_pin, sizeof material->user_pin);
+    needle_add(&few, "S", token_secret, sizeof token_secret);
     begin(&p);
     assert_memory(&p, MEMORY_CLEAN, "before the login");
     assert_ok(peer_call(&p, peer_login));
-    assert_true(memory_search(p.pid, &needles, MEMORY_CLEAN, material_path) > 0);
-    assert_true(memory_search(p.pid, &needles, MEMORY_CLEAN, NULL) >
-                memory_search(p.pid, &needles, MEMORY_CLEAN, material_path));
+    print_message("to be found:\n");
+    unsigned found = memory_search(p.pid, &few, MEMORY_CLEAN, material_path);
+    assert_true(found > 0);
+    assert_true(memory_search(p.pid, &few, MEMORY_CLEAN, NULL) > found);
     peer_kill(&p);
 }
 

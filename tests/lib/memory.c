@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { WINDOW = 16, STEP = 8, CHUNK = 1 << 20 };
+enum { WINDOW = 16, STEP = 8, CHUNK = 1 << 20, PAGE = 4096 };
 /* A sanitizer's shadow is terabytes of nothing. */
 #define LARGEST ((uint64_t)1 << 30)
 /* It also makes mlock do nothing. */
@@ -126,11 +126,22 @@ static bool skipped(const struct region *r, const char *except)
            (except != NULL && strstr(r->header, except) != NULL);
 }
 
+/* Most of a large mapping is untouched. */
+static bool is_zero(const uint8_t *p, size_t n)
+{
+    static const uint8_t zero[PAGE];
+    return n >= PAGE && memcmp(p, zero, PAGE) == 0;
+}
+
 static unsigned search_bytes(const struct index *x, const uint8_t *p, size_t n,
                              const struct region *r, uint64_t from, enum memory_rule rule)
 {
     unsigned found = 0;
     for (size_t i = 0; i + WINDOW <= n; i++) {
+        if (i % PAGE == 0 && is_zero(p + i, n - i)) {
+            i += PAGE - 1;
+            continue;
+        }
         const struct needle *needle = match(x, p + i);
         if (needle == NULL || (rule == MEMORY_GUARDED && (needle->ordinary || r->guarded)))
             continue;
