@@ -207,13 +207,13 @@ static CK_RV find_sql(const struct store_match *matches, size_t n, struct buf *r
 {
     TRY(put(ret, "SELECT id, private FROM object INDEXED BY object_"));
     TRY(put(ret, best_index(matches, n)));
-    TRY(put(ret, " WHERE token = ? AND private <= ?"));
+    TRY(put(ret, " WHERE token = ? AND private = ?"));
     for (size_t i = 0; i < n; i++) {
         if (matches[i].n_any == 0)
             continue;
         TRY(put(ret, " AND "));
         TRY(put(ret, columns[matches[i].column].name));
-        TRY(put(ret, matches[i].n_any == 1 ? " = ?" : " IN (?, ?)"));
+        TRY(put(ret, " = ?"));
     }
     return buf_append(ret, " ORDER BY id", sizeof(" ORDER BY id"));
 }
@@ -256,18 +256,37 @@ static CK_RV take_ids(struct query *q, struct ids *ids)
     }
 }
 
-static CK_RV find(struct use *u, int64_t token, bool with_private,
-                  const struct store_match *matches, size_t n_matches, struct ids *ids)
+/* The public rows or the private ones, each by a value of their own and by "=": SQLite would copy
+ * the values of an IN to pages that it frees without wiping them. */
+static CK_RV find(struct use *u, int64_t token, bool private_, const struct store_match *matches,
+                  size_t n_matches, struct ids *ids)
 {
     CLEANUP(buf_free) struct buf sql = {0};
     TRY(find_sql(matches, n_matches, &sql));
     CLEANUP(query_end) struct query q = query_begin(u, (const char *)sql.p);
     query_int(&q, token);
-    query_int(&q, with_private);
+    query_int(&q, private_);
     for (size_t i = 0; i < n_matches; i++)
-        for (size_t j = 0; j < matches[i].n_any && j < 2; j++)
-            query_bytes(&q, matches[i].any[j], SIZE_MAX);
+        if (matches[i].n_any > 0)
+            query_bytes(&q, matches[i].any[private_ && matches[i].n_any > 1], SIZE_MAX);
     return take_ids(&q, ids);
+}
+
+static int by_id(const void *a, const void *b)
+{
+    const struct store_found *x = a, *y = b;
+    return x->id < y->id ? -1 : x->id > y->id;
+}
+
+static CK_RV find_both(struct use *u, int64_t token, const struct store_match *matches,
+                       size_t n_matches, struct ids *ids)
+{
+    TRY(find(u, token, false, matches, n_matches, ids));
+    size_t public_ = ids->n;
+    TRY(find(u, token, true, matches, n_matches, ids));
+    if (public_ > 0 && ids->n > public_)
+        qsort(ids->p, ids->n, sizeof(*ids->p), by_id);
+    return CKR_OK;
 }
 
 CK_RV store_objects_find(struct store *s, int64_t token, bool with_private,
@@ -278,7 +297,8 @@ CK_RV store_objects_find(struct store *s, int64_t token, bool with_private,
     CLEANUP(ids_free) struct ids ids = {0};
     TRY(use_begin(&u, s, USE_READ));
     if (u.exists)
-        TRY(find(&u, token, with_private, matches, n_matches, &ids));
+        TRY(with_private ? find_both(&u, token, matches, n_matches, &ids)
+                         : find(&u, token, false, matches, n_matches, &ids));
     *ret = ids.p;
     *ret_n = ids.n;
     ids = (struct ids){0};

@@ -165,7 +165,8 @@ CK_RV store_object_get(struct store *s, int64_t token, int64_t id, struct store_
 CK_RV store_object_update(struct store *s, const struct store_object *object);
 CK_RV store_object_delete(struct store *s, int64_t token, int64_t id);
 
-/* A search: for each column given (n_any > 0) the row's value must equal one of any[0..n_any-1]. */
+/* A search: for each column given (n_any > 0) a public row's value must equal any[0], a private
+ * row's any[1], or any[0] as well where n_any is 1. */
 struct store_match {
     enum store_column column;
     struct bytes any[2];

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -72,10 +73,50 @@ static void close_on_exec(struct tpm *t)
         fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 
+/* tss2 writes to its sockets as to files: one whose other end has gone away would end the host
+ * program by SIGPIPE. Within the guard's scope there is none for this thread. */
+struct pipe_guard {
+    bool set;
+    sigset_t before;
+};
+
+static bool pipe_pending(void)
+{
+    sigset_t pending;
+    return sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE) == 1;
+}
+
+static struct pipe_guard pipe_guard(void)
+{
+    struct pipe_guard g = {.set =
+                               !pipe_pending()}; /* else the host has one waiting, and blocks it */
+    sigset_t pipe;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    g.set = g.set && pthread_sigmask(SIG_BLOCK, &pipe, &g.before) == 0;
+    return g;
+}
+
+static void pipe_release(struct pipe_guard *g)
+{
+    sigset_t pipe;
+    if (!g->set)
+        return;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    if (pipe_pending())
+        sigtimedwait(&pipe, NULL, &(struct timespec){0, 0});
+    pthread_sigmask(SIG_SETMASK, &g->before, NULL);
+}
+
+#define WITHOUT_SIGPIPE                                                                            \
+    CLEANUP(pipe_release) struct pipe_guard guard_ __attribute__((unused)) = pipe_guard()
+
 CK_RV transport_open(struct tpm *t)
 {
     if (t->tcti)
         return CKR_OK;
+    WITHOUT_SIGPIPE;
     TSS2_RC rc = Tss2_TctiLdr_Initialize(t->tcti_name, &t->tcti);
     if (rc != TSS2_RC_SUCCESS) {
         t->tcti = NULL;
@@ -91,6 +132,7 @@ CK_RV transport_open(struct tpm *t)
 
 void transport_close(struct tpm *t)
 {
+    WITHOUT_SIGPIPE;
     if (t->tcti)
         Tss2_TctiLdr_Finalize(&t->tcti);
     t->tcti = NULL;
@@ -118,6 +160,7 @@ static CK_RV wait_answer(struct tpm *t)
 CK_RV transport_exchange(struct tpm *t, struct bytes command, uint8_t *ret, size_t *ret_n)
 {
     TRY(transport_open(t));
+    WITHOUT_SIGPIPE;
     TSS2_RC rc = Tss2_Tcti_Transmit(t->tcti, command.n, command.p);
     if (rc == TSS2_RC_SUCCESS) {
         close_on_exec(t); /* a socket TCTI connects for each command */

@@ -166,8 +166,10 @@ static void searches_meet_every_match(void **state)
     const struct store_match none[] = {MATCH(STORE_CLASS, "private key"), MATCH(STORE_ID, "2")};
     assert_int_equal(find(f->s, token, true, none, 2, NULL), 0);
 
-    /* a private object's hash, or a public one's value */
-    const struct store_match either[] = {{STORE_LABEL, {BYTES_STR("4"), BYTES_STR("1")}, 2},
+    /* a public object's value, or a private one's hash; not the one's for the other's */
+    const struct store_match neither[] = {{STORE_LABEL, {BYTES_STR("4"), BYTES_STR("1")}, 2}};
+    assert_int_equal(find(f->s, token, true, neither, 1, NULL), 0);
+    const struct store_match either[] = {{STORE_LABEL, {BYTES_STR("1"), BYTES_STR("4")}, 2},
                                          {STORE_ISSUER, {{0}}, 0}};
     assert_int_equal(find(f->s, token, true, either, 2, &found), 2);
     assert_int_equal(found, id[1]);
@@ -266,7 +268,7 @@ static void a_hundred_thousand_objects_are_found_by_index(void **state)
          2,
          1,
          "object_cka_id (token=? AND cka_id=?"},
-        {{{STORE_LABEL, {BYTES_STR("5"), BYTES_STR("6")}, 2}, MATCH(STORE_CLASS, "public key")},
+        {{{STORE_LABEL, {BYTES_STR("6"), BYTES_STR("5")}, 2}, MATCH(STORE_CLASS, "public key")},
          2,
          1,
          "object_cka_label (token=? AND cka_label=?"},
