@@ -251,11 +251,16 @@ static void take_over(struct tpm *t)
     write_record(t);
 }
 
-static CK_RV enter_bare(struct tpm *t)
+static CK_RV take_lock(struct tpm *t, struct lock_record *ret)
 {
     if (!t->lock.path[0])
         TRY(lock_file_path(t->config, t->tcti_name, t->lock.path, sizeof(t->lock.path)));
-    TRY(lock_file_take(&t->lock, t->config->lock_timeout, &t->record));
+    return lock_file_take(&t->lock, t->config->lock_timeout, ret);
+}
+
+static CK_RV enter_bare(struct tpm *t)
+{
+    TRY(take_lock(t, &t->record));
     CK_RV rv = transport_open(t);
     if (rv != CKR_OK) {
         lock_file_release(&t->lock);
@@ -288,6 +293,23 @@ void tpm_leave(struct tpm **held)
         lock_file_release(&t->lock);
     }
     pthread_mutex_unlock(&t->mutex);
+}
+
+CK_RV tpm_enter_alone(struct tpm *t)
+{
+    struct lock_record nobodys; /* behind a resource manager no handle is ours to flush */
+    TRY(tpm_enter(t));
+    CK_RV rv = t->managed ? take_lock(t, &nobodys) : CKR_OK;
+    if (rv != CKR_OK)
+        tpm_leave(&t);
+    return rv;
+}
+
+void tpm_leave_alone(struct tpm **held)
+{
+    if ((*held)->managed)
+        lock_file_release(&(*held)->lock);
+    tpm_leave(held);
 }
 
 CK_RV tpm_new(const struct config *config, struct tpm **ret)
