@@ -196,6 +196,26 @@ static CK_RV look(struct use *u)
     return CKR_OK;
 }
 
+/* A store of an older version: no statement knows its tables, so it is migrated before it is read.
+ */
+static CK_RV migrate_older(struct use *u)
+{
+    struct store *s = u->s;
+    TRY(run(u, "ROLLBACK"));
+    CK_RV rv = run(u, "BEGIN IMMEDIATE");
+    if (rv == CKR_TOKEN_WRITE_PROTECTED)
+        return error_log(CKR_TOKEN_NOT_RECOGNIZED,
+                         "the store %s was written by an older latchkey, and this user cannot "
+                         "migrate it: let one who can write it run 'latchkey token list' once",
+                         s->path);
+    TRY(rv);
+    TRY(look(u));
+    if (s->version < schema_version)
+        TRY(schema_migrate(u, s->version));
+    s->data_version = -1;
+    return run(u, "COMMIT");
+}
+
 CK_RV use_begin(struct use *u, struct store *s, enum use_mode mode)
 {
     pthread_mutex_lock(&s->lock);
@@ -205,6 +225,11 @@ CK_RV use_begin(struct use *u, struct store *s, enum use_mode mode)
         return CKR_OK;
     TRY(run(u, mode == USE_READ ? "BEGIN" : "BEGIN IMMEDIATE"));
     TRY(look(u));
+    if (s->version > 0 && s->version < schema_version) {
+        TRY(migrate_older(u));
+        TRY(run(u, mode == USE_READ ? "BEGIN" : "BEGIN IMMEDIATE"));
+        TRY(look(u));
+    }
     if (mode == USE_CREATE && s->version < schema_version) {
         TRY(schema_migrate(u, s->version));
         s->data_version = -1; /* the version holds only if this use is committed: look again */

@@ -10,8 +10,9 @@
 static CK_RV known(struct use *u, uint32_t handle, bool *ret)
 {
     CLEANUP(query_end)
-    struct query q = query_begin(u, "SELECT 1 FROM token WHERE ? IN (user_nv, so_nv)"
-                                    " UNION ALL SELECT 1 FROM nv WHERE handle = ?");
+    struct query q = query_begin(
+        u, "SELECT 1 FROM token WHERE ? IN (user_nv, so_nv, gate_0_nv, gate_1_nv, pepper_nv)"
+           " UNION ALL SELECT 1 FROM nv WHERE handle = ?");
     query_int(&q, handle);
     query_int(&q, handle);
     return query_row(&q, ret);
@@ -34,9 +35,17 @@ static CK_RV add(struct use *u, int64_t intent, uint32_t handle)
     return query_run(&q, NULL);
 }
 
-CK_RV store_intent_begin(struct store *s, uint32_t user_nv, uint32_t so_nv, int64_t *ret_intent)
+static bool all_none(const uint32_t *nv, size_t n)
 {
-    if (user_nv == 0 && so_nv == 0) {
+    uint32_t any = 0;
+    for (size_t i = 0; i < n; i++)
+        any |= nv[i];
+    return any == 0;
+}
+
+CK_RV store_intent_begin(struct store *s, const uint32_t *nv, size_t n, int64_t *ret_intent)
+{
+    if (all_none(nv, n)) {
         *ret_intent = 0;
         return CKR_OK;
     }
@@ -44,8 +53,8 @@ CK_RV store_intent_begin(struct store *s, uint32_t user_nv, uint32_t so_nv, int6
     TRY(use_begin(&u, s, USE_CREATE));
     int64_t intent;
     TRY(query_next_id(&u, "nv", &intent));
-    TRY(add(&u, intent, user_nv));
-    TRY(add(&u, intent, so_nv));
+    for (size_t i = 0; i < n; i++)
+        TRY(add(&u, intent, nv[i]));
     TRY(use_commit(&u));
     *ret_intent = intent;
     return CKR_OK;
@@ -63,29 +72,45 @@ CK_RV store_intent_drop(struct store *s, int64_t intent)
     return use_commit(&u);
 }
 
-CK_RV intent_take(struct use *u, int64_t intent, uint32_t user_nv, uint32_t so_nv)
+CK_RV intent_take(struct use *u, int64_t intent, const struct store_token *t)
 {
+    const uint32_t nv[] = {t->user.nv, t->so.nv, t->limit.nv[0], t->limit.nv[1], t->limit.nv[2]};
+    size_t taken, named = 0;
     CLEANUP(query_end)
-    struct query q = query_begin(u, "DELETE FROM nv WHERE intent = ? AND handle IN (?, ?)");
+    struct query q =
+        query_begin(u, "DELETE FROM nv WHERE intent = ? AND handle IN (?, ?, ?, ?, ?)");
     query_int(&q, intent);
-    query_int(&q, user_nv);
-    query_int(&q, so_nv);
-    size_t n;
-    TRY(query_run(&q, &n));
-    if (n != (size_t)(user_nv != 0) + (size_t)(so_nv != 0))
+    for (size_t i = 0; i < sizeof(nv) / sizeof(*nv); i++) {
+        query_int(&q, nv[i]); /* 0 is in no row */
+        named += nv[i] != 0;
+    }
+    TRY(query_run(&q, &taken));
+    if (taken != named)
         return error_log(CKR_FUNCTION_FAILED,
                          "store %s: this initialisation took so long that another process ended it",
                          u->s->path);
     return CKR_OK;
 }
 
+#define DOOMED(index, name)                                                                        \
+    " SELECT " index ", " name ", ?1 FROM token WHERE id = ?2 AND " index " <> 0"
+
 CK_RV intent_doom(struct use *u, int64_t token)
 {
     CLEANUP(query_end)
     struct query q = query_begin(
-        u, "INSERT INTO nv (handle, name, made)"
-           " SELECT user_nv, user_nv_name, ?1 FROM token WHERE id = ?2 AND user_nv <> 0 UNION ALL"
-           " SELECT so_nv, so_nv_name, ?1 FROM token WHERE id = ?2 AND so_nv <> 0");
+        u,
+        "INSERT INTO nv (handle, name, made)" DOOMED("user_nv", "user_nv_name") " UNION ALL" DOOMED(
+            "so_nv",
+            "so_nv_name") " UNION ALL" DOOMED("gate_0_nv",
+                                              "gate_0_name") " UNION ALL" DOOMED("gate_1_nv",
+                                                                                 "gate_1_name") " U"
+                                                                                                "NI"
+                                                                                                "ON"
+                                                                                                " A"
+                                                                                                "L"
+                                                                                                "L" DOOMED("pepper_nv",
+                                                                                                           "pepper_name"));
     query_int(&q, time(NULL));
     query_int(&q, token);
     return query_run(&q, NULL);

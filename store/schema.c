@@ -78,8 +78,19 @@ static const char *const version_1[] = {
     NULL,
 };
 
+static const char *const version_2[] = {
+    "ALTER TABLE token ADD COLUMN max_pin_tries INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE token ADD COLUMN gate_0_nv INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE token ADD COLUMN gate_0_name BLOB",
+    "ALTER TABLE token ADD COLUMN gate_1_nv INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE token ADD COLUMN gate_1_name BLOB",
+    "ALTER TABLE token ADD COLUMN pepper_nv INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE token ADD COLUMN pepper_name BLOB",
+    NULL,
+};
+
 /* migration[n] turns version n into n + 1. */
-static const char *const *const migration[] = {version_1};
+static const char *const *const migration[] = {version_1, version_2};
 
 const int64_t schema_version = sizeof(migration) / sizeof(*migration);
 

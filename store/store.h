@@ -44,6 +44,15 @@ struct store_seat {
     struct buf pub, priv; /* TPM2B_PUBLIC / TPM2B_PRIVATE of the sealed object; empty for NV */
 };
 
+/* The indices that stand before the user's seat where its PIN tries are limited; all handles 0
+ * where they are not. */
+enum { STORE_LIMIT_INDICES = 3 };
+struct store_limit {
+    uint32_t tries;                       /* 0: no limit */
+    uint32_t nv[STORE_LIMIT_INDICES];     /* gate, gate, pepper */
+    struct buf name[STORE_LIMIT_INDICES]; /* their Names once written */
+};
+
 struct store_token {
     int64_t id; /* row id; set by the store; the slot's number too */
     CK_SLOT_ID slot;
@@ -55,6 +64,7 @@ struct store_token {
     bool unattended;
     uint32_t pin_rounds;
     struct store_seat user, so;
+    struct store_limit limit;
     struct buf check;    /* check value of the token secret */
     uint32_t generation; /* goes up by one at every C_InitToken */
     uint32_t parent; /* persistent handle of the parent (SRK); 0: transient primary of the TCG ECC
@@ -78,10 +88,10 @@ CK_RV store_token_set_seat(struct store *s, int64_t token, bool so, const struct
 
 /* C_InitToken's order between TPM and store (design: any kill is mended at the next open). */
 
-/* Commits an intent: these NV handles are about to be defined (0: none; with two of them there is
+/* Commits an intent: these NV handles are about to be defined (0: none; with nothing else there is
  * nothing to commit, and the intent is 0). CKR_FUNCTION_FAILED: the store names one of them
  * already, take another. */
-CK_RV store_intent_begin(struct store *s, uint32_t user_nv, uint32_t so_nv, int64_t *ret_intent);
+CK_RV store_intent_begin(struct store *s, const uint32_t *nv, size_t n, int64_t *ret_intent);
 /* One transaction: writes the token (t->id 0: a new row in t->slot, CKR_FUNCTION_FAILED if that
  * slot was filled meanwhile; else replaces that row, bumps generation and deletes its objects,
  * CKR_FUNCTION_FAILED if its generation is not t->generation any more), dooms the replaced token's

@@ -21,6 +21,8 @@ void store_token_free(struct store_token *t)
     buf_free(&t->parent_public);
     seat_free(&t->user);
     seat_free(&t->so);
+    for (int i = 0; i < STORE_LIMIT_INDICES; i++)
+        buf_free(&t->limit.name[i]);
 }
 
 /* ---- rows ----------------------------------------------------------------------------------- */
@@ -29,7 +31,8 @@ void store_token_free(struct store_token *t)
 #define COLUMNS                                                                                    \
     "id, uid, generation, serial, label, user_pin_set, unattended, pin_rounds, check_value,"       \
     " parent, parent_name, parent_public, user_nv, user_nv_name, user_pub, user_priv,"             \
-    " so_nv, so_nv_name, so_pub, so_priv"
+    " so_nv, so_nv_name, so_pub, so_priv, max_pin_tries, gate_0_nv, gate_0_name, gate_1_nv,"       \
+    " gate_1_name, pepper_nv, pepper_name"
 
 static void decode_seat(struct query *q, struct store_seat *ret)
 {
@@ -37,6 +40,15 @@ static void decode_seat(struct query *q, struct store_seat *ret)
     row_bytes(q, MAX_BYTES, &ret->nv_name);
     row_bytes(q, MAX_BYTES, &ret->pub);
     row_bytes(q, MAX_BYTES, &ret->priv);
+}
+
+static void decode_limit(struct query *q, struct store_limit *ret)
+{
+    ret->tries = row_u32(q);
+    for (int i = 0; i < STORE_LIMIT_INDICES; i++) {
+        ret->nv[i] = row_u32(q);
+        row_bytes(q, MAX_BYTES, &ret->name[i]);
+    }
 }
 
 /* Into an empty *ret; on failure the caller frees what is in it. */
@@ -57,6 +69,7 @@ static CK_RV decode(struct query *q, struct store_token *ret)
     row_bytes(q, MAX_BYTES, &ret->parent_public);
     decode_seat(q, &ret->user);
     decode_seat(q, &ret->so);
+    decode_limit(q, &ret->limit);
     return row_check(q, "token");
 }
 
@@ -66,6 +79,15 @@ static void bind_seat(struct query *q, const struct store_seat *seat)
     query_bytes(q, buf_bytes(&seat->nv_name), MAX_BYTES);
     query_bytes(q, buf_bytes(&seat->pub), MAX_BYTES);
     query_bytes(q, buf_bytes(&seat->priv), MAX_BYTES);
+}
+
+static void bind_limit(struct query *q, const struct store_limit *limit)
+{
+    query_int(q, limit->tries);
+    for (int i = 0; i < STORE_LIMIT_INDICES; i++) {
+        query_int(q, limit->nv[i]);
+        query_bytes(q, buf_bytes(&limit->name[i]), MAX_BYTES);
+    }
 }
 
 static void bind(struct query *q, int64_t id, uint32_t generation, const struct store_token *t)
@@ -84,6 +106,7 @@ static void bind(struct query *q, int64_t id, uint32_t generation, const struct 
     query_bytes(q, buf_bytes(&t->parent_public), MAX_BYTES);
     bind_seat(q, &t->user);
     bind_seat(q, &t->so);
+    bind_limit(q, &t->limit);
 }
 
 CK_RV token_generation(struct use *u, int64_t token, uint32_t *ret)
@@ -237,7 +260,7 @@ static CK_RV insert(struct use *u, const struct store_token *t)
                          t->slot);
     CLEANUP(query_end)
     struct query q = query_begin(u, "INSERT INTO token (" COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?,"
-                                    " ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+                                    " ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
     bind(&q, next, 1, t);
     return query_run(&q, NULL);
 }
@@ -252,7 +275,9 @@ static CK_RV replace(struct use *u, const struct store_token *t)
         u, "UPDATE token SET generation = ?3 + 1, serial = ?4, label = ?5, user_pin_set = ?6,"
            " unattended = ?7, pin_rounds = ?8, check_value = ?9, parent = ?10, parent_name = ?11,"
            " parent_public = ?12, user_nv = ?13, user_nv_name = ?14, user_pub = ?15,"
-           " user_priv = ?16, so_nv = ?17, so_nv_name = ?18, so_pub = ?19, so_priv = ?20"
+           " user_priv = ?16, so_nv = ?17, so_nv_name = ?18, so_pub = ?19, so_priv = ?20,"
+           " max_pin_tries = ?21, gate_0_nv = ?22, gate_0_name = ?23, gate_1_nv = ?24,"
+           " gate_1_name = ?25, pepper_nv = ?26, pepper_name = ?27"
            " WHERE id = ?1 AND uid = ?2 AND generation = ?3");
     bind(&q, t->id, t->generation, t);
     size_t n;
@@ -268,7 +293,7 @@ CK_RV store_intent_commit(struct store *s, int64_t intent, struct store_token *t
 {
     CLEANUP(use_end) struct use u = {0};
     TRY(use_begin(&u, s, USE_CREATE));
-    TRY(intent_take(&u, intent, t->user.nv, t->so.nv));
+    TRY(intent_take(&u, intent, t));
     TRY(t->id ? replace(&u, t) : insert(&u, t));
     TRY(use_commit(&u));
     t->generation = t->id ? t->generation + 1 : 1;

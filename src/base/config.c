@@ -59,6 +59,16 @@ static bool parse_rounds(const char *v, void *field)
     return true;
 }
 
+static bool parse_tries(const char *v, void *field)
+{
+    uint32_t n = 0;
+    if (strcmp(v, "0") != 0 &&
+        (!parse_number(v, &n) || n < CONFIG_PIN_TRIES_MIN || n > CONFIG_PIN_TRIES_MAX))
+        return false;
+    *(uint32_t *)field = n;
+    return true;
+}
+
 static bool parse_level(const char *v, void *field)
 {
     return log_level_parse(v, field);
@@ -116,6 +126,7 @@ static const struct key {
     {"pin-storage", NULL, parse_storage, offsetof(struct config, pin_storage_sealed)},
     {"sealed-keys", NULL, parse_flag, offsetof(struct config, sealed_keys)},
     {"pin-rounds", NULL, parse_rounds, offsetof(struct config, pin_rounds)},
+    {"max-pin-tries", NULL, parse_tries, offsetof(struct config, max_pin_tries)},
     {"unattended", NULL, parse_flag, offsetof(struct config, unattended)},
 };
 

@@ -6,6 +6,7 @@
 #include "log.h"
 
 enum { CONFIG_PIN_ROUNDS_MIN = 1000, CONFIG_PIN_ROUNDS_MAX = 10000000 };
+enum { CONFIG_PIN_TRIES_MIN = 3, CONFIG_PIN_TRIES_MAX = 100 };
 
 /* Do other programs share the TPM through a resource manager? AUTO: the tcti tells. */
 enum config_manager { MANAGER_AUTO, MANAGER_YES, MANAGER_NO };
@@ -24,6 +25,7 @@ struct config {
     bool pin_storage_sealed; /* pin-storage = sealed: new tokens keep S in sealed objects, not NV */
     bool sealed_keys;        /* sealed-keys: keys that the TPM cannot hold may be token objects */
     bool unattended;         /* new tokens get a user index outside dictionary-attack protection */
+    uint32_t max_pin_tries;  /* new tokens refuse the user PIN after so many wrong ones; 0: never */
     uint32_t pin_rounds;     /* PBKDF2 rounds of new tokens; default 10,000 */
     uint32_t lock_timeout;   /* seconds to wait for the TPM lock; default 30 */
 };

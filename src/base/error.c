@@ -31,6 +31,8 @@ struct row {
 static const struct row rows[] = {
     {ERROR_TPM_LOGIN, TPM2_RC_AUTH_FAIL, CKR_PIN_INCORRECT, NULL},
     {ERROR_TPM_LOGIN, TPM2_RC_LOCKOUT, CKR_PIN_LOCKED, NULL},
+    /* a PIN_FAIL index that is out of tries, or closed */
+    {ERROR_TPM_LOGIN, TPM2_RC_AUTH_UNAVAILABLE, CKR_PIN_LOCKED, NULL},
     /* the same text as AUTH_FAIL, for an entity without dictionary-attack protection */
     {ERROR_TPM_LOGIN, TPM2_RC_BAD_AUTH, CKR_PIN_INCORRECT, NULL},
     {ERROR_TPM_OWNER, TPM2_RC_BAD_AUTH, CKR_DEVICE_ERROR,

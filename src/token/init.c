@@ -66,32 +66,79 @@ static CK_RV define_seat(struct library *lib, struct plan *p, bool so, uint32_t 
     return CKR_OK;
 }
 
+static CK_RV define_limit(struct library *lib, struct plan *p, const uint32_t *nv)
+{
+    const struct tpm_parent parent = token_parent(&p->row);
+    struct tpm_limit_owned made = {0};
+    CK_RV rv = tpm_limit_define(lib->tpm, &parent, nv, BYTES_OF(p->seed), &made);
+    for (int i = 0; i < TPM_LIMIT_INDICES; i++) {
+        p->row.limit.nv[i] = made.nv[i]; /* also of those that have to go again */
+        p->row.limit.name[i] = made.name[i];
+    }
+    return rv;
+}
+
+/* The new token's indices: the user's, the SO's, and those of a limit. */
+enum { SEATS = 2, INDICES = SEATS + TPM_LIMIT_INDICES };
+
+/* The one of that number in the row; name empty when it is not defined yet. */
+static struct tpm_index planned(const struct plan *p, size_t i)
+{
+    const struct store_seat *seat = i ? &p->row.so : &p->row.user;
+    return i < SEATS ? (struct tpm_index){seat->nv, buf_bytes(&seat->nv_name)}
+                     : (struct tpm_index){p->row.limit.nv[i - SEATS],
+                                          buf_bytes(&p->row.limit.name[i - SEATS])};
+}
+
+static void forget_planned(struct plan *p)
+{
+    buf_free(&p->row.user.nv_name);
+    buf_free(&p->row.so.nv_name);
+    p->row.user.nv = p->row.so.nv = 0;
+    for (int i = 0; i < TPM_LIMIT_INDICES; i++) {
+        buf_free(&p->row.limit.name[i]);
+        p->row.limit.nv[i] = 0;
+    }
+}
+
+static CK_RV pick(struct library *lib, uint32_t *nv, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        TRY(tpm_nv_pick(lib->tpm, &nv[i]));
+        for (size_t j = 0; j < i; j++)
+            if (nv[j] == nv[i])
+                return CKR_FUNCTION_REJECTED;
+    }
+    return CKR_OK;
+}
+
+static CK_RV define_all(struct library *lib, struct plan *p, const uint32_t *nv)
+{
+    TRY(define_seat(lib, p, false, nv[0]));
+    TRY(define_seat(lib, p, true, nv[1]));
+    return p->row.limit.tries ? define_limit(lib, p, nv + SEATS) : CKR_OK;
+}
+
 static CK_RV define_seats(struct library *lib, struct plan *p)
 {
-    uint32_t user_nv, so_nv;
-    TRY(tpm_nv_pick(lib->tpm, &user_nv));
-    TRY(tpm_nv_pick(lib->tpm, &so_nv));
-    if (user_nv == so_nv)
-        return CKR_FUNCTION_REJECTED;
-    CK_RV known = store_intent_begin(lib->store, user_nv, so_nv, &p->intent);
+    uint32_t nv[INDICES];
+    size_t n = p->row.limit.tries ? INDICES : SEATS;
+    TRY(pick(lib, nv, n));
+    CK_RV known = store_intent_begin(lib->store, nv, n, &p->intent);
     if (known != CKR_OK) /* CKR_FUNCTION_FAILED: the store names one of them, take another */
         return known == CKR_FUNCTION_FAILED ? CKR_FUNCTION_REJECTED : known;
-    CK_RV rv = define_seat(lib, p, false, user_nv);
-    if (rv == CKR_OK)
-        rv = define_seat(lib, p, true, so_nv);
+    CK_RV rv = define_all(lib, p, nv);
     if (rv == CKR_OK)
         return CKR_OK;
     /* what was defined goes; a handle that was taken by somebody else is not ours to remove. The
      * intent stays while something may be left: it is mended at a later opening */
     bool taken = rv == CKR_FUNCTION_REJECTED, gone = true;
-    if (!taken || p->row.user.nv)
-        gone &= tpm_nv_undefine(lib->tpm, user_nv, NO_BYTES) == CKR_OK;
-    if (!taken)
-        gone &= tpm_nv_undefine(lib->tpm, so_nv, NO_BYTES) == CKR_OK;
+    for (size_t i = 0; i < n; i++)
+        if (!taken || planned(p, i).nv)
+            gone &= tpm_nv_undefine(lib->tpm, nv[i], NO_BYTES) == CKR_OK;
     if (gone)
         store_intent_drop(lib->store, p->intent);
-    buf_free(&p->row.user.nv_name);
-    p->row.user.nv = 0;
+    forget_planned(p);
     return rv;
 }
 
@@ -109,7 +156,7 @@ static CK_RV seal_seats(struct library *lib, struct plan *p)
     }
     p->row.user = (struct store_seat){.pub = user.pub, .priv = user.priv};
     p->row.so = (struct store_seat){.pub = so.pub, .priv = so.priv};
-    return store_intent_begin(lib->store, 0, 0, &p->intent);
+    return store_intent_begin(lib->store, NULL, 0, &p->intent);
 }
 
 static CK_RV make_seats(struct library *lib, struct plan *p)
@@ -120,6 +167,11 @@ static CK_RV make_seats(struct library *lib, struct plan *p)
     /* only for want of NV space or of the owner's leave: a passing fault or a lockout must not make
      * a weaker token, nor one that already has its indices */
     bool no_nv = (rv == CKR_DEVICE_MEMORY || rv == CKR_ACTION_PROHIBITED) && !p->row.id;
+    if (no_nv && p->row.limit.tries) {
+        error_log(rv, "no NV index can be made, and max-pin-tries needs them (see owner-auth-file "
+                      "in latchkey.conf(5))");
+        no_nv = false;
+    }
     if (rv == CKR_OK || !(lib->config.pin_storage_sealed || no_nv))
         return rv == CKR_FUNCTION_REJECTED || rv == CKR_ACTION_PROHIBITED ? CKR_DEVICE_ERROR : rv;
     if (!lib->config.pin_storage_sealed)
@@ -164,6 +216,7 @@ static CK_RV make_plan(struct library *lib, struct bytes pin, const CK_UTF8CHAR 
     struct tpm_parent_owned parent;
     p->row.pin_rounds = lib->config.pin_rounds;
     p->row.unattended = lib->config.unattended;
+    p->row.limit.tries = lib->config.max_pin_tries;
     TRY(set_label(&p->row, label));
     TRY(tpm_find_parent(lib->tpm, &parent));
     p->row.parent = parent.handle;
@@ -187,10 +240,10 @@ static CK_RV carry_out(struct library *lib, struct bytes pin, const CK_UTF8CHAR 
     if (rv == CKR_OK)
         return CKR_OK;
     bool gone = true;
-    for (int so = 0; so < 2; so++) {
-        const struct tpm_seat seat = token_seat(&p->row, so);
-        if (seat.nv)
-            gone &= tpm_nv_undefine(lib->tpm, seat.nv, seat.name) == CKR_OK;
+    for (size_t i = 0; i < INDICES; i++) {
+        const struct tpm_index index = planned(p, i);
+        if (index.nv)
+            gone &= tpm_nv_undefine(lib->tpm, index.nv, index.name) == CKR_OK;
     }
     if (gone)
         store_intent_drop(lib->store, p->intent);
@@ -217,6 +270,16 @@ static CK_RV again(struct token *t, struct bytes pin, const CK_UTF8CHAR *label, 
     return CKR_OK;
 }
 
+/* The gates are NV indices, and a PIN that nobody guesses has no use for them. */
+static CK_RV check_limit(const struct config *c)
+{
+    if (!c->max_pin_tries || (!c->pin_storage_sealed && !c->unattended))
+        return CKR_OK;
+    return error_log(CKR_FUNCTION_FAILED,
+                     "max-pin-tries does not go with %s: no token is made (see latchkey.conf(5))",
+                     c->unattended ? "unattended" : "pin-storage = sealed");
+}
+
 CK_RV token_init(struct library *lib, CK_SLOT_ID slot, struct bytes pin, const CK_UTF8CHAR *label)
 {
     CLEANUP(plan_free) struct plan p = {0};
@@ -224,6 +287,7 @@ CK_RV token_init(struct library *lib, CK_SLOT_ID slot, struct bytes pin, const C
     CK_RV rv = token_find(lib, slot, &t);
     if (rv != CKR_TOKEN_NOT_PRESENT)
         TRY(rv);
+    TRY(check_limit(&lib->config));
     if (!store_writable(lib->store))
         return CKR_TOKEN_WRITE_PROTECTED;
     if (pin.n < PIN_MIN || pin.n > PIN_MAX)

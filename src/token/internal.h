@@ -151,6 +151,8 @@ static inline CK_RV token_use_rv(CK_RV rv)
 
 struct tpm_parent token_parent(const struct store_token *row);
 struct tpm_seat token_seat(const struct store_token *row, bool so);
+/* What limits the tries of the user PIN; of a row whose limit.tries is not 0. */
+struct tpm_limit token_limit(const struct store_token *row);
 /* The authorization of a PIN: PBKDF2 over it with the token's uid and the role. */
 CK_RV token_pin_auth(const struct store_token *row, bool so, struct bytes pin, struct secret *ret);
 /* Opens a role's seat with a PIN and checks that what is in it is this token's secret. */

@@ -83,17 +83,49 @@ struct tpm_seat token_seat(const struct store_token *row, bool so)
                              buf_bytes(&seat->priv)};
 }
 
+struct tpm_limit token_limit(const struct store_token *row)
+{
+    struct tpm_limit limit = {.tries = row->limit.tries};
+    for (int i = 0; i < TPM_LIMIT_INDICES; i++)
+        limit.index[i] = (struct tpm_index){row->limit.nv[i], buf_bytes(&row->limit.name[i])};
+    return limit;
+}
+
+static bool limited(const struct token *t, bool so)
+{
+    return !so && t->row.limit.tries != 0;
+}
+
+/* A right PIN clears up after a change of the PIN that was cut off. What hinders it is logged, and
+ * does not hinder the login. */
+static void settle(struct token *t, struct bytes auth, struct bytes s)
+{
+    const struct tpm_parent parent = token_parent(&t->row);
+    const struct tpm_seat seat = token_seat(&t->row, false);
+    const struct tpm_limit limit = token_limit(&t->row);
+    uint8_t seed[48];
+    if (token_reset_seed(s, seed) == CKR_OK)
+        tpm_limit_settle(t->lib->tpm, &parent, &seat, &limit, auth, BYTES_OF(seed));
+    secret_wipe(seed, sizeof(seed));
+}
+
 static CK_RV read_seat(struct token *t, bool so, struct bytes pin, struct secret *ret)
 {
     CLEANUP(secret_free) struct secret auth = {0}, s = {0};
     CLEANUP(buf_free) struct buf check = {0};
     const struct tpm_parent parent = token_parent(&t->row);
     const struct tpm_seat seat = token_seat(&t->row, so);
+    const struct tpm_limit limit = token_limit(&t->row);
+    bool unsettled = false;
     TRY(token_pin_auth(&t->row, so, pin, &auth));
-    TRY(tpm_seat_open(t->lib->tpm, &parent, &seat, secret_bytes(&auth), &s));
+    TRY(limited(t, so) ? tpm_limit_open(t->lib->tpm, &parent, &seat, &limit, secret_bytes(&auth),
+                                        &unsettled, &s)
+                       : tpm_seat_open(t->lib->tpm, &parent, &seat, secret_bytes(&auth), &s));
     TRY(token_check_value(&t->row, secret_bytes(&s), &check));
     if (!secret_equal(buf_bytes(&check), buf_bytes(&t->row.check)))
         return error_log(CKR_TOKEN_NOT_RECOGNIZED, "the TPM's token secret is not the store's");
+    if (unsettled)
+        settle(t, secret_bytes(&auth), secret_bytes(&s));
     *ret = s;
     s = (struct secret){0};
     return CKR_OK;
@@ -208,6 +240,22 @@ static CK_RV reseal(struct token *t, bool so, struct bytes auth, struct bytes s)
     return store_token_set_seat(t->lib->store, t->row.id, so, &seat);
 }
 
+/* Two authorizations change, but only the seat's counts. Which gate is the one the old PIN knows.
+ */
+static CK_RV set_limited(struct token *t, struct bytes old_auth, struct bytes s, struct bytes auth)
+{
+    const struct tpm_parent parent = token_parent(&t->row);
+    const struct tpm_seat seat = token_seat(&t->row, false);
+    const struct tpm_limit limit = token_limit(&t->row);
+    uint8_t seed[48];
+    if (old_auth.n)
+        settle(t, old_auth, s);
+    TRY(token_reset_seed(s, seed));
+    CK_RV rv = tpm_limit_change(t->lib->tpm, &parent, &seat, &limit, BYTES_OF(seed), auth);
+    secret_wipe(seed, sizeof(seed));
+    return rv == CKR_PIN_INCORRECT ? CKR_DEVICE_ERROR : token_use_rv(rv);
+}
+
 /* One NV_ChangeAuth: there is no moment at which both PINs or neither open the token. old empty: by
  * the signed branch. */
 static CK_RV set_auth(struct token *t, bool so, struct bytes old, struct bytes s, struct bytes pin)
@@ -221,6 +269,8 @@ static CK_RV set_auth(struct token *t, bool so, struct bytes old, struct bytes s
         return reseal(t, so, secret_bytes(&auth), s);
     if (old.n)
         TRY(token_pin_auth(&t->row, so, old, &old_auth));
+    if (limited(t, so))
+        return set_limited(t, secret_bytes(&old_auth), s, secret_bytes(&auth));
     TRY(token_reset_seed(s, seed));
     CK_RV rv =
         old.n ? tpm_seat_change(t->lib->tpm, &parent, &seat, secret_bytes(&old_auth),

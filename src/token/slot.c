@@ -106,6 +106,18 @@ static CK_FLAGS pin_flags(const struct tpm_lockout *l, CK_FLAGS low, CK_FLAGS fi
     return l->counter + 1 == l->max_tries ? flags | final : flags;
 }
 
+/* The same of a token's own limit, whose counter only the owner authorization reads. */
+static CK_FLAGS limit_flags(struct library *lib, const struct store_token *row)
+{
+    const struct tpm_limit limit = token_limit(row);
+    uint32_t most, left;
+    if (!limit.tries || !row->user_pin_set ||
+        tpm_limit_read(lib->tpm, &limit, &most, &left) != CKR_OK)
+        return 0;
+    const struct tpm_lockout l = {.counter = most - left, .max_tries = most};
+    return pin_flags(&l, CKF_USER_PIN_COUNT_LOW, CKF_USER_PIN_FINAL_TRY, CKF_USER_PIN_LOCKED);
+}
+
 static CK_FLAGS lockout_flags(struct library *lib, bool unattended)
 {
     struct tpm_lockout l;
@@ -115,6 +127,13 @@ static CK_FLAGS lockout_flags(struct library *lib, bool unattended)
                        : pin_flags(&l, CKF_USER_PIN_COUNT_LOW, CKF_USER_PIN_FINAL_TRY,
                                    CKF_USER_PIN_LOCKED)) |
            pin_flags(&l, CKF_SO_PIN_COUNT_LOW, CKF_SO_PIN_FINAL_TRY, CKF_SO_PIN_LOCKED);
+}
+
+/* The stricter of the two. */
+static CK_FLAGS tries_flags(struct library *lib, const struct store_token *row)
+{
+    CK_FLAGS flags = lockout_flags(lib, row->unattended) | limit_flags(lib, row);
+    return flags & CKF_USER_PIN_LOCKED ? flags & ~(CK_FLAGS)CKF_USER_PIN_FINAL_TRY : flags;
 }
 
 static void common_info(CK_TOKEN_INFO *ret)
@@ -158,7 +177,7 @@ CK_RV token_info(struct library *lib, CK_SLOT_ID slot, CK_TOKEN_INFO *ret)
     if (t->foreign)
         return CKR_TOKEN_NOT_RECOGNIZED;
     info.flags |= CKF_TOKEN_INITIALIZED | (t->row.user_pin_set ? CKF_USER_PIN_INITIALIZED : 0) |
-                  lockout_flags(lib, t->row.unattended);
+                  tries_flags(lib, &t->row);
     PAD(info.label, buf_bytes(&t->row.label));
     PAD(info.serialNumber, BYTES_STR(t->row.serial));
     pthread_mutex_lock(&lib->registry);

@@ -119,6 +119,14 @@ void tpm_leave(struct tpm **t);
     TRY(tpm_enter(t));                                                                             \
     CLEANUP(tpm_leave) struct tpm *hold_ __attribute__((unused)) = (t)
 
+/* The same, and alone: behind a resource manager, too, no other process is within such a hold. For
+ * changes that take several commands. */
+CK_RV tpm_enter_alone(struct tpm *t);
+void tpm_leave_alone(struct tpm **t);
+#define HOLD_ALONE(t)                                                                              \
+    TRY(tpm_enter_alone(t));                                                                       \
+    CLEANUP(tpm_leave_alone) struct tpm *hold_ __attribute__((unused)) = (t)
+
 /* ---- commands as values -------------------------------------------------------------------- */
 
 struct cmd_handle {
@@ -250,6 +258,54 @@ CK_RV owner_auth(struct tpm *t, struct bytes *ret);
  * where there is none yet (CreatePrimary) unsalted, so a guessable one is open to who listens just
  * then. */
 CK_RV owner_session(struct tpm *t, struct session *s, struct cmd_auth *ret);
+
+/* ---- policies: policy.c -------------------------------------------------------------------- */
+
+/* Who signs for PolicySigned. */
+struct policy_signer {
+    TPM2B_PUBLIC key;
+    uint8_t name[NAME_MAX_SIZE];
+    size_t name_n;
+    uint8_t digest[32]; /* after PolicySigned by it, from nothing */
+};
+/* seed: 48 bytes, the private key. */
+CK_RV policy_signer(struct bytes seed, struct policy_signer *ret);
+/* Digests are 32 bytes. from: before the command; the others begin with nothing. */
+CK_RV policy_command_code_digest(const uint8_t *from, TPM2_CC code, uint8_t *ret);
+CK_RV policy_secret_digest(struct bytes name, uint8_t *ret);
+CK_RV policy_or_digest(const uint8_t *const *branch, size_t n, uint8_t *ret);
+/* The commands, on a policy session. */
+CK_RV policy_command_code(struct tpm *t, const struct session *s, TPM2_CC code);
+CK_RV policy_auth_value(struct tpm *t, struct session *s);
+CK_RV policy_or(struct tpm *t, const struct session *s, const uint8_t *const *branch, size_t n);
+/* Bound to the session's present nonce. */
+CK_RV policy_signed(struct tpm *t, const struct session *s, const struct policy_signer *signer,
+                    struct bytes seed);
+
+/* ---- NV indices and seats: seat.c ------------------------------------------------------------ */
+
+CK_RV index_name(const TPM2B_NV_PUBLIC *index, uint8_t *ret34);
+/* CKR_FUNCTION_REJECTED: the handle is taken; CKR_ACTION_PROHIBITED: the owner authorization is
+ * another. */
+CK_RV index_define(struct tpm *t, struct session *s, const TPM2B_NV_PUBLIC *index,
+                   struct bytes auth);
+/* For a command whose authorized handle and index are the same NV index. */
+void index_aim(struct cmd *c, struct session *s, const struct tpm_index *index, struct bytes auth);
+CK_RV index_change_auth(struct tpm *t, const struct tpm_index *index, struct session *policy,
+                        struct session *proven, struct bytes auth, struct bytes new_auth);
+/* Proves, uncounted, session, TPM and index; a policy session that is given proves its key, too. */
+CK_RV seat_prove(struct tpm *t, struct session *s, struct session *policy,
+                 const struct tpm_seat *seat);
+/* TPM_SECRET bytes out of an index. */
+CK_RV seat_read(struct tpm *t, struct session *s, const struct tpm_index *index, struct bytes auth,
+                struct secret *ret);
+CK_RV seat_change_surely(struct tpm *t, const struct tpm_parent *parent,
+                         const struct tpm_seat *seat, struct bytes auth, struct bytes seed,
+                         struct bytes new_auth);
+/* May the session that read a secret stay for the keys? Then session_keep takes it, else ends it.
+ */
+bool session_stays(const struct tpm *t);
+void session_keep(struct tpm *t, struct session *s);
 
 /* Name of a public area: nameAlg || digest of its TPMT_PUBLIC. pub: marshalled TPM2B_PUBLIC. */
 CK_RV public_name(struct bytes pub, uint8_t *ret, size_t *ret_n);

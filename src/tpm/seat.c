@@ -22,61 +22,16 @@ static const uint8_t by_old_pin[32] = {
 };
 
 struct policy {
-    TPM2B_PUBLIC key; /* the signed branch's verification key */
-    uint8_t name[NAME_MAX_SIZE];
-    size_t name_n;
+    struct policy_signer signer; /* of the signed branch */
     uint8_t by_signature[32];
     uint8_t digest[32]; /* PolicyOR of both */
 };
 
-static struct bytes be32(uint32_t v, uint8_t *room)
-{
-    for (int i = 0; i < 4; i++)
-        room[i] = (uint8_t)(v >> (8 * (3 - i)));
-    return BYTES(room, 4);
-}
-
-static CK_RV signing_key(struct bytes seed, TPM2B_PUBLIC *ret, uint8_t *ret_name,
-                         size_t *ret_name_n)
-{
-    uint8_t point[65], raw[sizeof(TPM2B_PUBLIC)];
-    size_t n = 0;
-    TRY(soft_p256_public_from_seed(seed, point));
-    *ret = (TPM2B_PUBLIC){
-        .publicArea = {.type = TPM2_ALG_ECC,
-                       .nameAlg = TPM2_ALG_SHA256,
-                       .objectAttributes = TPMA_OBJECT_USERWITHAUTH | TPMA_OBJECT_SIGN_ENCRYPT,
-                       .parameters.eccDetail = {.symmetric.algorithm = TPM2_ALG_NULL,
-                                                .scheme.scheme = TPM2_ALG_NULL,
-                                                .curveID = TPM2_ECC_NIST_P256,
-                                                .kdf.scheme = TPM2_ALG_NULL},
-                       .unique.ecc = {.x.size = 32, .y.size = 32}}};
-    memcpy(ret->publicArea.unique.ecc.x.buffer, point + 1, 32);
-    memcpy(ret->publicArea.unique.ecc.y.buffer, point + 33, 32);
-    if (Tss2_MU_TPM2B_PUBLIC_Marshal(ret, raw, sizeof(raw), &n) != TSS2_RC_SUCCESS)
-        return CKR_GENERAL_ERROR;
-    return public_name(BYTES(raw, n), ret_name, ret_name_n);
-}
-
 static CK_RV make_policy(struct bytes seed, struct policy *ret)
 {
-    static const uint8_t zero[32];
-    uint8_t a[4], b[4], d[32];
-    TRY(signing_key(seed, &ret->key, ret->name, &ret->name_n));
-    /* part 3, 23.3.1: PolicyUpdate hashes the Name, then policyRef (empty) in a second round */
-    TRY(soft_hash(HASH_SHA256,
-                  (struct bytes[]){BYTES_OF(zero), be32(TPM2_CC_PolicySigned, a),
-                                   BYTES(ret->name, ret->name_n)},
-                  3, d));
-    TRY(soft_hash(HASH_SHA256, (struct bytes[]){BYTES_OF(d)}, 1, d));
-    TRY(soft_hash(HASH_SHA256,
-                  (struct bytes[]){BYTES_OF(d), be32(TPM2_CC_PolicyCommandCode, a),
-                                   be32(TPM2_CC_NV_ChangeAuth, b)},
-                  3, ret->by_signature));
-    return soft_hash(HASH_SHA256,
-                     (struct bytes[]){BYTES_OF(zero), be32(TPM2_CC_PolicyOR, a),
-                                      BYTES_OF(by_old_pin), BYTES_OF(ret->by_signature)},
-                     4, ret->digest);
+    TRY(policy_signer(seed, &ret->signer));
+    TRY(policy_command_code_digest(ret->signer.digest, TPM2_CC_NV_ChangeAuth, ret->by_signature));
+    return policy_or_digest((const uint8_t *[]){by_old_pin, ret->by_signature}, 2, ret->digest);
 }
 
 /* ---- the index ----------------------------------------------------------------------------- */
@@ -93,7 +48,7 @@ static void index_public(uint32_t nv, bool no_da, const struct policy *policy, T
     memcpy(ret->nvPublic.authPolicy.buffer, policy->digest, sizeof(policy->digest));
 }
 
-static CK_RV index_name(const TPM2B_NV_PUBLIC *index, uint8_t *ret34)
+CK_RV index_name(const TPM2B_NV_PUBLIC *index, uint8_t *ret34)
 {
     uint8_t raw[sizeof(TPMS_NV_PUBLIC)];
     size_t n = 0;
@@ -104,8 +59,8 @@ static CK_RV index_name(const TPM2B_NV_PUBLIC *index, uint8_t *ret34)
     return soft_hash(HASH_SHA256, (struct bytes[]){BYTES(raw, n)}, 1, ret34 + 2);
 }
 
-static CK_RV define(struct tpm *t, struct session *s, const TPM2B_NV_PUBLIC *index,
-                    struct bytes auth)
+CK_RV index_define(struct tpm *t, struct session *s, const TPM2B_NV_PUBLIC *index,
+                   struct bytes auth)
 {
     COMMAND(c, NV_DefineSpace, .handles = 1, .auth_handles = 1, .auths = 1);
     c.handle[0].handle = TPM2_RH_OWNER;
@@ -121,19 +76,19 @@ static CK_RV define(struct tpm *t, struct session *s, const TPM2B_NV_PUBLIC *ind
 }
 
 /* A command whose authorized handle and index are the same NV index. */
-static void aim(struct cmd *c, struct session *s, uint32_t nv, struct bytes name, struct bytes auth)
+void index_aim(struct cmd *c, struct session *s, const struct tpm_index *index, struct bytes auth)
 {
     c->handles = 2;
     c->auth_handles = c->auths = 1;
-    c->handle[0] = c->handle[1] = (struct cmd_handle){nv, name};
+    c->handle[0] = c->handle[1] = (struct cmd_handle){index->nv, index->name};
     c->auth[0] = (struct cmd_auth){.session = s, .value = auth};
 }
 
-static CK_RV nv_read(struct tpm *t, struct session *s, uint32_t nv, struct bytes name,
-                     struct bytes auth, struct secret *ret)
+CK_RV seat_read(struct tpm *t, struct session *s, const struct tpm_index *index, struct bytes auth,
+                struct secret *ret)
 {
     COMMAND(c, NV_Read);
-    aim(&c, s, nv, name, auth);
+    index_aim(&c, s, index, auth);
     c.encrypt_out = s;
     PUT(&c, UINT16, TPM_SECRET);
     PUT(&c, UINT16, 0);
@@ -148,10 +103,10 @@ static CK_RV fill(struct tpm *t, struct session *s, TPM2B_NV_PUBLIC *index, stru
                   struct bytes secret, uint8_t *name)
 {
     CLEANUP(secret_free) struct secret back = {0};
-    uint32_t nv = index->nvPublic.nvIndex;
+    const struct tpm_index at = {index->nvPublic.nvIndex, BYTES(name, 34)};
     TRY(index_name(index, name));
     COMMAND(w, NV_Write);
-    aim(&w, s, nv, BYTES(name, 34), auth);
+    index_aim(&w, s, &at, auth);
     w.encrypt_in = s;
     cmd_put_2b(&w, secret);
     PUT(&w, UINT16, 0);
@@ -159,14 +114,14 @@ static CK_RV fill(struct tpm *t, struct session *s, TPM2B_NV_PUBLIC *index, stru
     index->nvPublic.attributes |= TPMA_NV_WRITTEN;
     TRY(index_name(index, name));
     COMMAND(l, NV_WriteLock);
-    aim(&l, s, nv, BYTES(name, 34), auth);
+    index_aim(&l, s, &at, auth);
     TRY(cmd_exec(t, &l, ERROR_TPM_ANY));
     index->nvPublic.attributes |= TPMA_NV_WRITELOCKED;
     TRY(index_name(index, name));
-    TRY(nv_read(t, s, nv, BYTES(name, 34), auth, &back));
+    TRY(seat_read(t, s, &at, auth, &back));
     return secret_equal(secret_bytes(&back), secret)
                ? CKR_OK
-               : error_log(CKR_DEVICE_ERROR, "NV index 0x%x does not keep what was written", nv);
+               : error_log(CKR_DEVICE_ERROR, "NV index 0x%x does not keep what was written", at.nv);
 }
 
 CK_RV tpm_seat_define(struct tpm *t, const struct tpm_parent *parent, uint32_t nv, bool no_da,
@@ -183,7 +138,7 @@ CK_RV tpm_seat_define(struct tpm *t, const struct tpm_parent *parent, uint32_t n
     TRY(session_start(t, parent, TPM2_SE_HMAC, &s));
     CK_RV rv = session_prove(t, parent, &s);
     if (rv == CKR_OK)
-        rv = define(t, &s, &index, auth);
+        rv = index_define(t, &s, &index, auth);
     if (rv == CKR_OK)
         rv = fill(t, &s, &index, auth, secret, name);
     session_end(t, &s);
@@ -217,8 +172,8 @@ CK_RV tpm_nv_pick(struct tpm *t, uint32_t *ret)
 
 /* Proves, uncounted, that the session's key, the TPM and the index are those that the store means:
  * with any of them wrong, even the right PIN would answer as a wrong one and burn a try. */
-static CK_RV prove(struct tpm *t, struct session *s, struct session *policy,
-                   const struct tpm_seat *seat)
+CK_RV seat_prove(struct tpm *t, struct session *s, struct session *policy,
+                 const struct tpm_seat *seat)
 {
     COMMAND(c, NV_ReadPublic, .handles = 1, .auths = policy ? 2 : 1);
     c.handle[0] = (struct cmd_handle){seat->nv, seat->name};
@@ -249,16 +204,16 @@ static CK_RV proven_session(struct tpm *t, const struct tpm_parent *parent,
                             const struct tpm_seat *seat, struct session *ret)
 {
     TRY(session_start(t, parent, TPM2_SE_HMAC, ret));
-    return prove(t, ret, NULL, seat);
+    return seat_prove(t, ret, NULL, seat);
 }
 
-static bool session_stays(const struct tpm *t)
+bool session_stays(const struct tpm *t)
 {
     return !t->managed && !t->config->password_session;
 }
 
 /* The session that read the secret serves for the keys: one StartAuthSession less. */
-static void keep_session(struct tpm *t, struct session *s)
+void session_keep(struct tpm *t, struct session *s)
 {
     if (!session_stays(t)) {
         if (s->handle)
@@ -279,10 +234,10 @@ static CK_RV open_nv(struct tpm *t, const struct tpm_parent *parent, const struc
     CK_RV rv = proven_session(t, parent, seat, &s);
     if (rv == CKR_OK) {
         s.keep = session_stays(t);
-        rv = nv_read(t, &s, seat->nv, seat->name, auth, ret);
+        rv = seat_read(t, &s, &(struct tpm_index){seat->nv, seat->name}, auth, ret);
     }
     if (rv == CKR_OK)
-        keep_session(t, &s);
+        session_keep(t, &s);
     else if (s.handle)
         session_end(t, &s);
     return rv;
@@ -364,7 +319,7 @@ static CK_RV open_sealed(struct tpm *t, const struct tpm_parent *parent,
     TRY(session_start(t, parent, TPM2_SE_HMAC, &s));
     CK_RV rv = unseal(t, parent, &s, seat, auth, ret);
     if (rv == CKR_OK)
-        keep_session(t, &s);
+        session_keep(t, &s);
     else if (s.handle)
         session_end(t, &s);
     return rv;
@@ -379,87 +334,13 @@ CK_RV tpm_seat_open(struct tpm *t, const struct tpm_parent *parent, const struct
 
 /* ---- another authorization ----------------------------------------------------------------- */
 
-static CK_RV policy_command_code(struct tpm *t, const struct session *s)
-{
-    COMMAND(c, PolicyCommandCode, .handles = 1);
-    c.handle[0].handle = s->handle;
-    PUT(&c, UINT32, TPM2_CC_NV_ChangeAuth);
-    return cmd_exec(t, &c, ERROR_TPM_ANY);
-}
-
-static CK_RV policy_auth_value(struct tpm *t, struct session *s)
-{
-    COMMAND(c, PolicyAuthValue, .handles = 1);
-    c.handle[0].handle = s->handle;
-    TRY(cmd_exec(t, &c, ERROR_TPM_ANY));
-    s->policy_auth = true;
-    return CKR_OK;
-}
-
-static CK_RV policy_or(struct tpm *t, const struct session *s, const uint8_t *by_signature)
-{
-    TPML_DIGEST branches = {.count = 2};
-    COMMAND(c, PolicyOR, .handles = 1);
-    c.handle[0].handle = s->handle;
-    branches.digests[0].size = branches.digests[1].size = 32;
-    memcpy(branches.digests[0].buffer, by_old_pin, 32);
-    memcpy(branches.digests[1].buffer, by_signature, 32);
-    PUT(&c, TPML_DIGEST, &branches);
-    return cmd_exec(t, &c, ERROR_TPM_ANY);
-}
-
-static CK_RV load_external(struct tpm *t, const struct policy *policy, TPM2_HANDLE *ret)
-{
-    COMMAND(c, LoadExternal, .makes_handle = true);
-    cmd_put_2b(&c, NO_BYTES); /* no private part */
-    PUT(&c, TPM2B_PUBLIC, &policy->key);
-    PUT(&c, UINT32, TPM2_RH_NULL);
-    handle_pending(t, PENDING_OBJECT, BYTES(policy->name, policy->name_n));
-    TRY(cmd_send(t, &c)); /* a lost answer stays pending */
-    if (c.rc != TPM2_RC_SUCCESS)
-        handle_pending(t, PENDING_NONE, NO_BYTES);
-    TRY(error_tpm(ERROR_TPM_ANY, c.name, c.rc));
-    extra_add(t, c.made);
-    *ret = c.made;
-    return CKR_OK;
-}
-
-static CK_RV policy_signed(struct tpm *t, const struct session *s, const struct policy *policy,
-                           struct bytes seed)
-{
-    static const uint8_t no_expiration[4];
-    TPMT_SIGNATURE signature = {
-        .sigAlg = TPM2_ALG_ECDSA,
-        .signature.ecdsa = {.hash = TPM2_ALG_SHA256, .signatureR.size = 32, .signatureS.size = 32}};
-    uint8_t a_hash[32], rs[64];
-    TPM2_HANDLE key;
-    /* part 3, 23.3.1: aHash = H(nonceTPM || expiration || cpHashA || policyRef) */
-    TRY(soft_hash(HASH_SHA256, (struct bytes[]){BYTES_OF(s->nonce_tpm), BYTES_OF(no_expiration)}, 2,
-                  a_hash));
-    TRY(soft_p256_sign_with_seed(seed, BYTES_OF(a_hash), rs));
-    memcpy(signature.signature.ecdsa.signatureR.buffer, rs, 32);
-    memcpy(signature.signature.ecdsa.signatureS.buffer, rs + 32, 32);
-    TRY(load_external(t, policy, &key));
-    COMMAND(c, PolicySigned, .handles = 2);
-    c.handle[0].handle = key;
-    c.handle[1].handle = s->handle;
-    cmd_put_2b(&c, BYTES_OF(s->nonce_tpm));
-    cmd_put_2b(&c, NO_BYTES);
-    cmd_put_2b(&c, NO_BYTES);
-    PUT(&c, UINT32, 0);
-    PUT(&c, TPMT_SIGNATURE, &signature);
-    CK_RV rv = cmd_exec(t, &c, ERROR_TPM_ANY);
-    extra_flush(t, key);
-    return rv;
-}
-
 /* The new authorization goes under the second session's encryption: with the policy session's own,
  * an unknown present authorization would give garbage instead of an error (measured). */
-static CK_RV nv_change_auth(struct tpm *t, const struct tpm_seat *seat, struct session *policy,
-                            struct session *proven, struct bytes auth, struct bytes new_auth)
+CK_RV index_change_auth(struct tpm *t, const struct tpm_index *index, struct session *policy,
+                        struct session *proven, struct bytes auth, struct bytes new_auth)
 {
     COMMAND(c, NV_ChangeAuth, .handles = 1, .auth_handles = 1, .auths = 2);
-    c.handle[0] = (struct cmd_handle){seat->nv, seat->name};
+    c.handle[0] = (struct cmd_handle){index->nv, index->name};
     c.auth[0] = (struct cmd_auth){.session = policy, .value = auth, .new_value = new_auth};
     c.auth[1].session = c.encrypt_in = proven;
     policy->keep = proven->keep = false;
@@ -478,21 +359,23 @@ static CK_RV change(struct tpm *t, const struct tpm_parent *parent, const struct
     residents_flush(t); /* two sessions and a key at once: make room */
     TRY(session_start(t, parent, TPM2_SE_HMAC, &proven));
     TRY(session_start(t, parent, TPM2_SE_POLICY, &s));
-    TRY(prove(t, &proven, &s, seat)); /* before the policy is begun: it is bound to the nonce */
+    TRY(seat_prove(t, &proven, &s,
+                   seat)); /* before the policy is begun: it is bound to the nonce */
     if (!auth.n)
-        TRY(policy_signed(t, &s, &policy, seed));
-    TRY(policy_command_code(t, &s));
+        TRY(policy_signed(t, &s, &policy.signer, seed));
+    TRY(policy_command_code(t, &s, TPM2_CC_NV_ChangeAuth));
     if (auth.n)
         TRY(policy_auth_value(t, &s));
-    TRY(policy_or(t, &s, policy.by_signature));
-    return nv_change_auth(t, seat, &s, &proven, auth, new_auth); /* the hold ends what is left */
+    TRY(policy_or(t, &s, (const uint8_t *[]){by_old_pin, policy.by_signature}, 2));
+    return index_change_auth(t, &(struct tpm_index){seat->nv, seat->name}, &s, &proven, auth,
+                             new_auth); /* the hold ends what is left */
 }
 
 /* A lost answer leaves it open which PIN it is. The signed branch needs neither and counts nothing:
  * once more by it, and it is the new one. */
-static CK_RV change_surely(struct tpm *t, const struct tpm_parent *parent,
-                           const struct tpm_seat *seat, struct bytes auth, struct bytes seed,
-                           struct bytes new_auth)
+CK_RV seat_change_surely(struct tpm *t, const struct tpm_parent *parent,
+                         const struct tpm_seat *seat, struct bytes auth, struct bytes seed,
+                         struct bytes new_auth)
 {
     t->broken = false;
     CK_RV rv = change(t, parent, seat, auth, seed, new_auth);
@@ -507,14 +390,14 @@ CK_RV tpm_seat_change(struct tpm *t, const struct tpm_parent *parent, const stru
                       struct bytes auth, struct bytes reset_seed, struct bytes new_auth)
 {
     HOLD(t);
-    return change_surely(t, parent, seat, auth, reset_seed, new_auth);
+    return seat_change_surely(t, parent, seat, auth, reset_seed, new_auth);
 }
 
 CK_RV tpm_seat_reset(struct tpm *t, const struct tpm_parent *parent, const struct tpm_seat *seat,
                      struct bytes reset_seed, struct bytes new_auth)
 {
     HOLD(t);
-    return change_surely(t, parent, seat, NO_BYTES, reset_seed, new_auth);
+    return seat_change_surely(t, parent, seat, NO_BYTES, reset_seed, new_auth);
 }
 
 /* ---- removal ------------------------------------------------------------------------------- */

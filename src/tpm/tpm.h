@@ -145,6 +145,49 @@ CK_RV tpm_nv_undefine(struct tpm *t, uint32_t nv, struct bytes name);
 /* Handles of latchkey's range that the TPM has defined; *ret is malloced. */
 CK_RV tpm_nv_list(struct tpm *t, uint32_t **ret, size_t *ret_n);
 
+/* ---- a limit of one token's PIN tries: limit.c ----------------------------------------------- */
+
+struct tpm_index {
+    uint32_t nv;
+    struct bytes name; /* once written */
+};
+
+/* Two gates count the tries; between changes of the PIN one of them is open. Who passes it reads
+ * the pepper, without which no PIN leads to the seat's authorization. */
+enum { TPM_GATES = 2, TPM_PEPPER = TPM_GATES, TPM_LIMIT_INDICES };
+struct tpm_limit {
+    struct tpm_index index[TPM_LIMIT_INDICES];
+    uint32_t tries; /* how many are allowed, where the gates do not tell */
+};
+struct tpm_limit_owned {
+    uint32_t nv[TPM_LIMIT_INDICES]; /* 0: not defined */
+    struct buf name[TPM_LIMIT_INDICES];
+};
+void tpm_limit_free(struct tpm_limit_owned *l);
+
+/* Defines the three with both gates closed: nobody passes before tpm_limit_change. seed: the seat's
+ * reset_seed. Errors as tpm_seat_define; what is defined by then, as *ret tells also on failure, is
+ * the caller's to undefine. */
+CK_RV tpm_limit_define(struct tpm *t, const struct tpm_parent *parent,
+                       const uint32_t nv[TPM_LIMIT_INDICES], struct bytes seed,
+                       struct tpm_limit_owned *ret);
+/* tpm_seat_open, through a gate. CKR_PIN_LOCKED also when no try is left. *ret_unsettled: a change
+ * of the PIN was cut off, and the other gate is open, too. */
+CK_RV tpm_limit_open(struct tpm *t, const struct tpm_parent *parent, const struct tpm_seat *seat,
+                     const struct tpm_limit *limit, struct bytes auth, bool *ret_unsettled,
+                     struct secret *ret);
+/* Closes the other gate than the one that auth, which opens the seat, goes through. */
+CK_RV tpm_limit_settle(struct tpm *t, const struct tpm_parent *parent, const struct tpm_seat *seat,
+                       const struct tpm_limit *limit, struct bytes auth, struct bytes seed);
+/* Another auth, by signed branches alone, and all tries again. Cut off at any point it leaves a
+ * settled seat with exactly one of the old auth and the new. */
+CK_RV tpm_limit_change(struct tpm *t, const struct tpm_parent *parent, const struct tpm_seat *seat,
+                       const struct tpm_limit *limit, struct bytes seed, struct bytes new_auth);
+/* How many tries are allowed and how many are left, read with the owner authorization; *ret_most 0:
+ * no gate is open. CKR_ACTION_PROHIBITED: the owner authorization is another. */
+CK_RV tpm_limit_read(struct tpm *t, const struct tpm_limit *limit, uint32_t *ret_most,
+                     uint32_t *ret_left);
+
 /* ---- keys ---------------------------------------------------------------------------------- */
 
 /* A key as the store keeps it, with its authorization; all borrowed. */

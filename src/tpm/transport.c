@@ -325,10 +325,12 @@ static int64_t milliseconds(void)
 
 /* Threads wait for the lock file one after the other, under the mutex: one that came while another
  * waited in vain has waited as long as that one. */
-static CK_RV take_lock(struct tpm *t, int64_t since)
+static CK_RV take_lock(struct tpm *t, int64_t since, struct lock_record *ret)
 {
+    if (!t->lock.path[0])
+        TRY(lock_file_path(t->config, t->tcti_name, t->lock.path, sizeof(t->lock.path)));
     bool waited = t->gave_up > since;
-    CK_RV rv = lock_file_take(&t->lock, waited ? 0 : t->config->lock_timeout, &t->record);
+    CK_RV rv = lock_file_take(&t->lock, waited ? 0 : t->config->lock_timeout, ret);
     if (rv != CKR_OK && !waited)
         t->gave_up = milliseconds();
     return rv;
@@ -336,9 +338,7 @@ static CK_RV take_lock(struct tpm *t, int64_t since)
 
 static CK_RV enter_bare(struct tpm *t, int64_t since)
 {
-    if (!t->lock.path[0])
-        TRY(lock_file_path(t->config, t->tcti_name, t->lock.path, sizeof(t->lock.path)));
-    TRY(take_lock(t, since));
+    TRY(take_lock(t, since, &t->record));
     CK_RV rv = transport_open(t);
     if (rv != CKR_OK) {
         lock_file_release(&t->lock);
@@ -372,6 +372,24 @@ void tpm_leave(struct tpm **held)
         lock_file_release(&t->lock);
     }
     pthread_mutex_unlock(&t->mutex);
+}
+
+CK_RV tpm_enter_alone(struct tpm *t)
+{
+    struct lock_record nobodys; /* behind a resource manager no handle is ours to flush */
+    int64_t since = milliseconds();
+    TRY(tpm_enter(t));
+    CK_RV rv = t->managed ? take_lock(t, since, &nobodys) : CKR_OK;
+    if (rv != CKR_OK)
+        tpm_leave(&t);
+    return rv;
+}
+
+void tpm_leave_alone(struct tpm **held)
+{
+    if ((*held)->managed)
+        lock_file_release(&(*held)->lock);
+    tpm_leave(held);
 }
 
 CK_RV tpm_new(const struct config *config, struct tpm **ret)

@@ -23,7 +23,9 @@ static const struct {
     {"token", "user_priv"},    {"token", "so_nv"},         {"token", "so_nv_name"},
     {"token", "so_pub"},       {"token", "so_priv"},       {"token", "id"},
     {"note", "value"},         {"nv", "handle"},           {"nv", "name"},
-    {"nv", "intent"},          {"sqlite_sequence", "seq"},
+    {"nv", "intent"},          {"sqlite_sequence", "seq"}, {"token", "max_pin_tries"},
+    {"token", "gate_0_nv"},    {"token", "gate_0_name"},   {"token", "gate_1_nv"},
+    {"token", "gate_1_name"},  {"token", "pepper_nv"},     {"token", "pepper_name"},
 };
 enum { COLUMNS = sizeof(columns) / sizeof(*columns) };
 

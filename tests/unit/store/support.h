@@ -118,6 +118,22 @@ static inline struct store_token token_for(CK_SLOT_ID slot, unsigned n)
     return t;
 }
 
+/* What limits its PIN tries. */
+static inline void limit_token(struct store_token *t)
+{
+    t->limit.tries = 5;
+    for (unsigned i = 0; i < STORE_LIMIT_INDICES; i++) {
+        t->limit.nv[i] = t->user.nv + 0x1000 * (i + 1);
+        fill(&t->limit.name[i], (const char *[]){"gate 0 name", "gate 1 name", "pepper name"}[i]);
+    }
+}
+
+static inline CK_RV intent_for(struct store *s, const struct store_token *t, int64_t *ret)
+{
+    const uint32_t nv[] = {t->user.nv, t->so.nv, t->limit.nv[0], t->limit.nv[1], t->limit.nv[2]};
+    return store_intent_begin(s, nv, 5, ret);
+}
+
 /* A token in the next slot; its row id. */
 static inline int64_t add_token(struct store *s, unsigned n)
 {
@@ -125,7 +141,7 @@ static inline int64_t add_token(struct store *s, unsigned n)
     OK(store_next_slot(s, &slot));
     CLEANUP(store_token_free) struct store_token t = token_for(slot, n);
     int64_t intent;
-    OK(store_intent_begin(s, t.user.nv, t.so.nv, &intent));
+    OK(store_intent_begin(s, (uint32_t[]){t.user.nv, t.so.nv}, 2, &intent));
     OK(store_intent_commit(s, intent, &t));
     return t.id;
 }

@@ -8,7 +8,7 @@ static void make_store(struct fixture *f)
     OK(add_object(f->s, token, 1, NULL));
     OK(add_object(f->s, token, 2, NULL));
     int64_t intent;
-    OK(store_intent_begin(f->s, 0x01800100, 0x01800101, &intent));
+    OK(store_intent_begin(f->s, (uint32_t[]){0x01800100, 0x01800101}, 2, &intent));
     OK(store_note_set(f->s, "n", BYTES_STR("1")));
     store_close(&f->s);
     OK(store_open(f->dir, &f->s));
@@ -40,9 +40,9 @@ static void a_newer_store_is_refused(void **state)
 {
     struct fixture *f = *state;
     make_store(f);
-    sql(f->path, "PRAGMA user_version = 2");
+    sql(f->path, "PRAGMA user_version = 3");
     everything_answers(f->s, CKR_TOKEN_NOT_RECOGNIZED);
-    sql(f->path, "PRAGMA user_version = 1");
+    sql(f->path, "PRAGMA user_version = 2");
     OK(store_check(f->s));
 }
 
@@ -51,7 +51,7 @@ static void a_store_that_is_migrated_while_in_use_is_refused(void **state)
     struct fixture *f = *state;
     make_store(f);
     OK(store_check(f->s));
-    sql(f->path, "PRAGMA user_version = 2");
+    sql(f->path, "PRAGMA user_version = 3");
     everything_answers(f->s, CKR_TOKEN_NOT_RECOGNIZED);
 }
 

@@ -102,7 +102,7 @@ static int child_reads_only(struct fixture *f)
     CHECK(store_generation(s, &generation) == CKR_OK && generation > 0);
     CHECK(store_note_set(s, "n", BYTES_STR("2")) == CKR_TOKEN_WRITE_PROTECTED);
     int64_t intent;
-    CHECK(store_intent_begin(s, 1, 2, &intent) == CKR_TOKEN_WRITE_PROTECTED);
+    CHECK(store_intent_begin(s, (uint32_t[]){1, 2}, 2, &intent) == CKR_TOKEN_WRITE_PROTECTED);
     CHECK(store_object_delete(s, 1, 1) == CKR_TOKEN_WRITE_PROTECTED);
     CHECK(store_check(s) == CKR_OK);
     store_close(&s);

@@ -189,7 +189,7 @@ static void the_format_says_who_it_is(void **state)
     assert_int_equal(read(fd, header, sizeof(header)), sizeof(header));
     close(fd);
     assert_memory_equal(header + 68, "LKEY", 4);     /* application_id */
-    assert_memory_equal(header + 60, "\0\0\0\1", 4); /* user_version */
+    assert_memory_equal(header + 60, "\0\0\0\2", 4); /* user_version */
     assert_memory_equal(header + 18, "\1\1", 2);     /* not WAL */
 }
 

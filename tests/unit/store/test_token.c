@@ -12,7 +12,7 @@ static void a_token_comes_back_as_it_was(void **state)
     fill(&t.so.pub, "sealed public");
     fill(&t.so.priv, "sealed private");
     int64_t intent;
-    OK(store_intent_begin(f->s, t.user.nv, 0, &intent));
+    OK(store_intent_begin(f->s, (uint32_t[]){t.user.nv, 0}, 2, &intent));
     OK(store_intent_commit(f->s, intent, &t));
     assert_int_equal(t.id, 1);
     assert_int_equal(t.generation, 1);
@@ -39,6 +39,89 @@ static void a_token_comes_back_as_it_was(void **state)
     OK(store_check(f->s));
 }
 
+static void a_limited_token_has_three_more_indices(void **state)
+{
+    struct fixture *f = *state;
+    CLEANUP(store_token_free) struct store_token t = token_for(1, 1), back = {0};
+    int64_t intent;
+    bool known;
+    limit_token(&t);
+    OK(intent_for(f->s, &t, &intent));
+    OK(store_intent_commit(f->s, intent, &t));
+    OK(store_token_get(f->s, 1, &back));
+    assert_int_equal(back.limit.tries, 5);
+    for (unsigned i = 0; i < STORE_LIMIT_INDICES; i++) {
+        assert_int_equal(back.limit.nv[i], t.limit.nv[i]);
+        assert_int_equal(back.limit.name[i].n, t.limit.name[i].n);
+        OK(store_nv_known(f->s, t.limit.nv[i], &known));
+        assert_true(known);
+    }
+    /* again, without a limit: all five of the old are doomed */
+    CLEANUP(store_token_free) struct store_token next = token_for(1, 1);
+    next.id = 1;
+    next.generation = 1;
+    next.user.nv = 0x01800100;
+    next.so.nv = 0x01800101;
+    OK(intent_for(f->s, &next, &intent));
+    OK(store_intent_commit(f->s, intent, &next));
+    struct store_nv *list;
+    size_t n;
+    OK(store_nv_pending(f->s, 3600, &list, &n));
+    assert_int_equal(n, 5);
+    assert_buf(&list[2].name, "gate 0 name");
+    assert_buf(&list[4].name, "pepper name");
+    assert_int_equal(list[4].handle, t.limit.nv[2]);
+    store_nv_free(&list, n);
+    store_token_free(&back);
+    back = (struct store_token){0};
+    OK(store_token_get(f->s, 1, &back));
+    assert_int_equal(back.limit.tries, 0);
+    assert_int_equal(back.limit.nv[0], 0);
+}
+
+static void an_intent_without_one_of_its_indices_cannot_be_committed(void **state)
+{
+    struct fixture *f = *state;
+    CLEANUP(store_token_free) struct store_token t = token_for(1, 1);
+    int64_t intent;
+    struct store_nv *list;
+    size_t n;
+    limit_token(&t);
+    OK(intent_for(f->s, &t, &intent));
+    OK(store_nv_pending(f->s, 0, &list, &n));
+    assert_int_equal(n, 5);
+    OK(store_nv_done(f->s, &list[3]));
+    store_nv_free(&list, n);
+    assert_int_equal(store_intent_commit(f->s, intent, &t), CKR_FUNCTION_FAILED);
+}
+
+/* A store as version 1 had it. */
+static void an_older_store_is_migrated_before_it_is_read(void **state)
+{
+    struct fixture *f = *state;
+    int64_t id = add_token(f->s, 1);
+    OK(add_object(f->s, id, 1, NULL));
+    store_close(&f->s);
+    sql(f->path, "ALTER TABLE token DROP COLUMN max_pin_tries;"
+                 "ALTER TABLE token DROP COLUMN gate_0_nv;"
+                 "ALTER TABLE token DROP COLUMN gate_0_name;"
+                 "ALTER TABLE token DROP COLUMN gate_1_nv;"
+                 "ALTER TABLE token DROP COLUMN gate_1_name;"
+                 "ALTER TABLE token DROP COLUMN pepper_nv;"
+                 "ALTER TABLE token DROP COLUMN pepper_name;"
+                 "PRAGMA user_version = 1");
+    OK(store_open(f->dir, &f->s));
+    CLEANUP(store_token_free) struct store_token t = {0};
+    size_t n;
+    OK(store_token_get(f->s, (CK_SLOT_ID)id, &t));
+    assert_buf(&t.label, "label");
+    assert_int_equal(t.limit.tries, 0);
+    OK(store_objects_count(f->s, id, &n));
+    assert_int_equal(n, 1);
+    OK(store_check(f->s));
+    assert_int_equal(add_token(f->s, 2), id + 1);
+}
+
 static void an_empty_label_and_handles_above_2_31(void **state)
 {
     struct fixture *f = *state;
@@ -47,7 +130,7 @@ static void an_empty_label_and_handles_above_2_31(void **state)
     t.parent = 0xFFFFFFFF;
     t.pin_rounds = 0xFFFFFFFF;
     int64_t intent;
-    OK(store_intent_begin(f->s, t.user.nv, t.so.nv, &intent));
+    OK(store_intent_begin(f->s, (uint32_t[]){t.user.nv, t.so.nv}, 2, &intent));
     OK(store_intent_commit(f->s, intent, &t));
     OK(store_token_get(f->s, 1, &back));
     assert_int_equal(back.label.n, 0);
@@ -84,7 +167,7 @@ static void a_slot_that_was_filled_meanwhile(void **state)
     struct fixture *f = *state;
     CLEANUP(store_token_free) struct store_token t = token_for(1, 1);
     int64_t intent;
-    OK(store_intent_begin(f->s, t.user.nv, t.so.nv, &intent));
+    OK(store_intent_begin(f->s, (uint32_t[]){t.user.nv, t.so.nv}, 2, &intent));
     int64_t others = add_token(f->s, 2);
     assert_int_equal(store_intent_commit(f->s, intent, &t), CKR_FUNCTION_FAILED);
     OK(store_token_delete(f->s, others));
@@ -114,8 +197,8 @@ static void an_intent_is_pending_until_its_last_handle_is_gone(void **state)
 {
     struct fixture *f = *state;
     int64_t first, second;
-    OK(store_intent_begin(f->s, 0x01800010, 0x01800011, &first));
-    OK(store_intent_begin(f->s, 0x01800020, 0x01800021, &second));
+    OK(store_intent_begin(f->s, (uint32_t[]){0x01800010, 0x01800011}, 2, &first));
+    OK(store_intent_begin(f->s, (uint32_t[]){0x01800020, 0x01800021}, 2, &second));
     assert_true(first != second);
     assert_int_equal(count_pending(f->s, 3600), 0); /* young ones are left alone */
     struct store_nv *list;
@@ -137,7 +220,7 @@ static void an_old_intent_shows_whichever_way_the_clock_went(void **state)
 {
     struct fixture *f = *state;
     int64_t intent;
-    OK(store_intent_begin(f->s, 0x01800010, 0x01800011, &intent));
+    OK(store_intent_begin(f->s, (uint32_t[]){0x01800010, 0x01800011}, 2, &intent));
     sql(f->path, "UPDATE nv SET made = made - 100");
     assert_int_equal(count_pending(f->s, 60), 2);
     assert_int_equal(count_pending(f->s, 600), 0);
@@ -155,11 +238,11 @@ static void a_handle_the_store_names_is_refused(void **state)
     assert_true(known);
     OK(store_nv_known(f->s, 0x01800003, &known));
     assert_true(known);
-    assert_int_equal(store_intent_begin(f->s, 0x01800010, 0x01800003, &intent),
+    assert_int_equal(store_intent_begin(f->s, (uint32_t[]){0x01800010, 0x01800003}, 2, &intent),
                      CKR_FUNCTION_FAILED);
     assert_int_equal(count_pending(f->s, 0), 0); /* the first handle of it neither */
-    OK(store_intent_begin(f->s, 0x01800010, 0x01800011, &intent));
-    assert_int_equal(store_intent_begin(f->s, 0x01800010, 0x01800012, &intent),
+    OK(store_intent_begin(f->s, (uint32_t[]){0x01800010, 0x01800011}, 2, &intent));
+    assert_int_equal(store_intent_begin(f->s, (uint32_t[]){0x01800010, 0x01800012}, 2, &intent),
                      CKR_FUNCTION_FAILED);
 }
 
@@ -175,7 +258,7 @@ static void an_intent_that_another_process_ended_cannot_be_committed(void **stat
     t.user.nv = 0x01800100;
     t.so.nv = 0x01800101;
     int64_t intent;
-    OK(store_intent_begin(f->s, t.user.nv, t.so.nv, &intent));
+    OK(store_intent_begin(f->s, (uint32_t[]){t.user.nv, t.so.nv}, 2, &intent));
     struct store_nv *list;
     assert_int_equal(pending(f->s, 0, &list), 2);
     OK(store_nv_done(f->s, &list[1]));
@@ -201,7 +284,7 @@ static void initialising_again_dooms_the_old_and_deletes_its_objects(void **stat
     t.so.nv = 0x01800101;
     fill(&t.label, "second");
     int64_t intent;
-    OK(store_intent_begin(f->s, t.user.nv, t.so.nv, &intent));
+    OK(store_intent_begin(f->s, (uint32_t[]){t.user.nv, t.so.nv}, 2, &intent));
     OK(store_intent_commit(f->s, intent, &t));
     assert_int_equal(t.id, id);
     assert_int_equal(t.generation, 2);
@@ -233,7 +316,8 @@ static void of_two_initialisations_one_wins(void **state)
     struct fixture *f = *state;
     int64_t id = add_token(f->s, 1), intent[2];
     for (unsigned i = 0; i < 2; i++)
-        OK(store_intent_begin(f->s, 0x01800100 + 2 * i, 0x01800101 + 2 * i, &intent[i]));
+        OK(store_intent_begin(f->s, (uint32_t[]){0x01800100 + 2 * i, 0x01800101 + 2 * i}, 2,
+                              &intent[i]));
     for (unsigned i = 0; i < 2; i++) {
         CLEANUP(store_token_free) struct store_token t = token_for((CK_SLOT_ID)id, 1);
         t.id = id;
@@ -253,7 +337,7 @@ static void another_unique_id_is_another_token(void **state)
     CLEANUP(store_token_free) struct store_token t = token_for((CK_SLOT_ID)id, 9);
     t.id = id;
     t.generation = 1;
-    OK(store_intent_begin(f->s, t.user.nv, t.so.nv, &intent));
+    OK(store_intent_begin(f->s, (uint32_t[]){t.user.nv, t.so.nv}, 2, &intent));
     assert_int_equal(store_intent_commit(f->s, intent, &t), CKR_FUNCTION_FAILED);
 }
 
@@ -263,7 +347,7 @@ static void a_sealed_token_needs_no_intent(void **state)
     CLEANUP(store_token_free) struct store_token t = token_for(1, 1), back = {0};
     t.user.nv = t.so.nv = 0;
     int64_t intent = 7;
-    OK(store_intent_begin(f->s, 0, 0, &intent));
+    OK(store_intent_begin(f->s, (uint32_t[]){0, 0}, 2, &intent));
     assert_int_equal(intent, 0);
     OK(store_intent_commit(f->s, intent, &t));
     struct store_seat seat = {0};
@@ -303,7 +387,7 @@ static void what_is_too_long_or_not_unique_is_not_written(void **state)
     add_token(f->s, 1);
     int64_t intent;
     CLEANUP(store_token_free) struct store_token t = token_for(2, 2);
-    OK(store_intent_begin(f->s, t.user.nv, t.so.nv, &intent));
+    OK(store_intent_begin(f->s, (uint32_t[]){t.user.nv, t.so.nv}, 2, &intent));
     fill(&t.label, "thirty-three bytes is one too many");
     assert_int_equal(store_intent_commit(f->s, intent, &t), CKR_DEVICE_MEMORY);
     fill(&t.label, "fits");
@@ -333,6 +417,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_token_comes_back_as_it_was),
+        TEST(a_limited_token_has_three_more_indices),
+        TEST(an_intent_without_one_of_its_indices_cannot_be_committed),
+        TEST(an_older_store_is_migrated_before_it_is_read),
         TEST(an_empty_label_and_handles_above_2_31),
         TEST(slots_are_listed_and_never_used_twice),
         TEST(a_slot_that_was_filled_meanwhile),
