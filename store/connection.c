@@ -253,6 +253,9 @@ void use_end(struct use *u)
         return;
     if (s->db && !sqlite3_get_autocommit(s->db))
         run(u, "ROLLBACK");
+    /* that can fail, too; left open, the transaction would keep others out and be the next one's */
+    if (s->db && !sqlite3_get_autocommit(s->db))
+        disconnect(s);
     u->s = NULL;
     pthread_mutex_unlock(&s->lock);
 }

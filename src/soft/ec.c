@@ -3,20 +3,34 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <openssl/ecerr.h>
 
-/* NULL when it is not an uncompressed point of the curve; OpenSSL tests the equation. The cofactor
- * of every curve here is 1, so the point then has the full order. */
-static EC_POINT *point_decode(enum curve c, struct bytes point, BN_CTX *ctx)
+/* Was the point wrong, rather than memory out? */
+static bool point_refused(void)
+{
+    unsigned long code = ERR_peek_last_error();
+    int reason = ERR_GET_REASON(code);
+    return ERR_GET_LIB(code) == ERR_LIB_EC &&
+           (reason == EC_R_INVALID_ENCODING || reason == EC_R_POINT_IS_NOT_ON_CURVE ||
+            reason == EC_R_COORDINATES_OUT_OF_RANGE);
+}
+
+/* invalid: the code for what is not an uncompressed point of the curve; OpenSSL tests the equation.
+ * The cofactor of every curve here is 1, so the point then has the full order. */
+static CK_RV point_decode(enum curve c, struct bytes point, CK_RV invalid, BN_CTX *ctx,
+                          EC_POINT **ret)
 {
     const EC_GROUP *group = soft_state.group[c];
     if (!group || point.n != curve_point_size(c) || point.p[0] != POINT_CONVERSION_UNCOMPRESSED)
-        return NULL;
+        return invalid;
     CLEANUP(free_point) EC_POINT *p = EC_POINT_new(group);
-    if (!p || EC_POINT_oct2point(group, p, point.p, point.n, ctx) != 1)
-        return NULL;
-    EC_POINT *ret = p;
+    if (!p)
+        return CKR_HOST_MEMORY;
+    if (EC_POINT_oct2point(group, p, point.p, point.n, ctx) != 1)
+        return point_refused() ? invalid : error_openssl("EC point");
+    *ret = p;
     p = NULL;
-    return ret;
+    return CKR_OK;
 }
 
 static bool point_encode(enum curve c, const EC_POINT *point, uint8_t *ret, BN_CTX *ctx)
@@ -25,14 +39,16 @@ static bool point_encode(enum curve c, const EC_POINT *point, uint8_t *ret, BN_C
                               curve_point_size(c), ctx) == curve_point_size(c);
 }
 
-static bool set_point(struct soft_key *k, struct bytes point, BN_CTX *ctx)
+static CK_RV set_point(struct soft_key *k, struct bytes point, BN_CTX *ctx)
 {
     if (!curve_is_raw(k->curve))
-        return (k->point = point_decode(k->curve, point, ctx)) != NULL;
+        return point_decode(k->curve, point, CKR_ATTRIBUTE_VALUE_INVALID, ctx, &k->point);
     if (point.n != curve_point_size(k->curve))
-        return false;
+        return CKR_ATTRIBUTE_VALUE_INVALID;
     memcpy(k->raw, point.p, point.n);
-    return curve_is_montgomery(k->curve) || edwards_on_curve(k->curve, k->raw);
+    return curve_is_montgomery(k->curve) || edwards_on_curve(k->curve, k->raw)
+               ? CKR_OK
+               : CKR_ATTRIBUTE_VALUE_INVALID;
 }
 
 CK_RV soft_key_ec(enum curve c, struct bytes point, struct soft_key **ret)
@@ -43,8 +59,7 @@ CK_RV soft_key_ec(enum curve c, struct bytes point, struct soft_key **ret)
     if (!k || !ctx)
         return CKR_HOST_MEMORY;
     *k = (struct soft_key){.curve = c, .size = curve_field_size(c)};
-    if (!set_point(k, point, ctx))
-        return CKR_ATTRIBUTE_VALUE_INVALID;
+    TRY(set_point(k, point, ctx));
     *ret = k;
     k = NULL;
     return CKR_OK;
@@ -267,9 +282,8 @@ CK_RV nist_shared(enum curve c, const BIGNUM *d, struct bytes peer, struct secre
                   BN_CTX *ctx)
 {
     const EC_GROUP *group = soft_state.group[c];
-    CLEANUP(free_point) EC_POINT *other = point_decode(c, peer, ctx);
-    if (!other)
-        return CKR_DOMAIN_PARAMS_INVALID;
+    CLEANUP(free_point) EC_POINT *other = NULL;
+    TRY(point_decode(c, peer, CKR_DOMAIN_PARAMS_INVALID, ctx, &other));
     CLEANUP(free_point) EC_POINT *product = EC_POINT_new(group);
     CLEANUP(secret_free) struct secret z = {0};
     BIGNUM *x = BN_CTX_get(ctx);

@@ -73,8 +73,7 @@ static CK_RV finish_public_key(struct object *o)
     struct mech_key k = object_mech_key(o);
     if (k.type != CKK_RSA && k.curve == CURVE_NONE)
         return CKR_CURVE_NOT_SUPPORTED;
-    if (object_public(o, &key) != CKR_OK)
-        return CKR_ATTRIBUTE_VALUE_INVALID;
+    TRY(object_public(o, &key));
     if (k.type == CKK_RSA)
         TRY(attrs_set_ulong(a, CKA_MODULUS_BITS, (CK_ULONG)k.modulus_bits));
     TRY(fill_exact_spki(a, key));

@@ -40,8 +40,7 @@ static CK_RV base_key(struct session *s, CK_OBJECT_HANDLE handle, const struct m
                       CK_ATTRIBUTE_TYPE usage, CK_OBJECT_CLASS cls, struct object **ret)
 {
     CLEANUP(object_unref) struct object *o = NULL;
-    if (object_get(s, handle, &o) != CKR_OK || !object_is_key(o))
-        return CKR_KEY_HANDLE_INVALID;
+    TRY(object_get_key(s, handle, CKR_KEY_HANDLE_INVALID, &o));
     const struct attrs *a = &o->attrs;
     if (attrs_ulong(a, CKA_CLASS, CK_UNAVAILABLE_INFORMATION) != cls ||
         !mech_takes_key(m, attrs_ulong(a, CKA_KEY_TYPE, CK_UNAVAILABLE_INFORMATION)))
@@ -66,8 +65,7 @@ static CK_RV other_key(struct session *s, struct derivation *d)
 {
     if (!d->params.derivation.other)
         return CKR_OK;
-    if (object_get(s, d->params.derivation.other, &d->other) != CKR_OK || !object_is_key(d->other))
-        return CKR_KEY_HANDLE_INVALID;
+    TRY(object_get_key(s, d->params.derivation.other, CKR_KEY_HANDLE_INVALID, &d->other));
     if (attrs_ulong(&d->other->attrs, CKA_CLASS, 0) != CKO_SECRET_KEY)
         return CKR_KEY_TYPE_INCONSISTENT;
     if (!attrs_true(&d->other->attrs, CKA_DERIVE))

@@ -231,14 +231,15 @@ static CK_RV make_plan(struct library *lib, struct bytes pin, const CK_UTF8CHAR 
     return token_check_value(&p->row, secret_bytes(&p->s), &p->row.check);
 }
 
-static CK_RV carry_out(struct library *lib, struct bytes pin, const CK_UTF8CHAR *label,
-                       struct plan *p)
+/* After a switch that failed. One that failed at its very end happened all the same (the disk
+ * refused to sync the directory): what the store names, or may name, stays. Its intent's rows have
+ * it removed later, if it was not. */
+static void remove_seats(struct library *lib, struct plan *p)
 {
-    TRY(make_plan(lib, pin, label, p));
-    TRY(make_seats(lib, p));
-    CK_RV rv = store_intent_commit(lib->store, p->intent, &p->row);
-    if (rv == CKR_OK)
-        return CKR_OK;
+    CLEANUP(store_token_free) struct store_token now = {0};
+    CK_RV rv = store_token_get(lib->store, p->row.slot, &now);
+    if (rv == CKR_OK ? now.user.nv == p->row.user.nv : rv != CKR_SLOT_ID_INVALID)
+        return;
     bool gone = true;
     for (size_t i = 0; i < INDICES; i++) {
         const struct tpm_index index = planned(p, i);
@@ -247,6 +248,16 @@ static CK_RV carry_out(struct library *lib, struct bytes pin, const CK_UTF8CHAR 
     }
     if (gone)
         store_intent_drop(lib->store, p->intent);
+}
+
+static CK_RV carry_out(struct library *lib, struct bytes pin, const CK_UTF8CHAR *label,
+                       struct plan *p)
+{
+    TRY(make_plan(lib, pin, label, p));
+    TRY(make_seats(lib, p));
+    CK_RV rv = store_intent_commit(lib->store, p->intent, &p->row);
+    if (rv != CKR_OK)
+        remove_seats(lib, p);
     return rv;
 }
 

@@ -139,6 +139,9 @@ CK_RV token_enter_write(struct token *t);
     TRY(token_enter_write(t));                                                                     \
     CLEANUP(token_leave) struct token *token_write_ __attribute__((unused)) = (t)
 
+/* The same for C_Logout: a store that cannot be read keeps nobody logged in. */
+CK_RV token_enter_logout(struct token *t);
+
 bool token_has_sessions(struct token *t);
 /* With its last session gone, a removed token makes room for the one that replaced it. */
 void token_forgive(struct token *t);
@@ -201,6 +204,10 @@ CK_RV access_write(const struct session *s, bool token_object, bool private_);
 CK_OBJECT_HANDLE object_handle(const struct token *t, int64_t row, bool private_);
 /* By handle, readable in this session. CKR_OBJECT_HANDLE_INVALID. Unref when done. */
 CK_RV object_get(struct session *s, CK_OBJECT_HANDLE handle, struct object **ret);
+/* The same for a key; invalid: the code for a handle of none. What else went wrong (memory, the
+ * store) keeps its own. */
+CK_RV object_get_key(struct session *s, CK_OBJECT_HANDLE handle, CK_RV invalid,
+                     struct object **ret);
 /* Publishes new objects: all or none. Fills in handles; takes a reference of its own where it keeps
  * one. Session objects belong to s. */
 enum { OBJECTS_AT_ONCE = 1 + MECH_EXTRA_KEYS };

@@ -148,18 +148,20 @@ static CK_RV token_new(struct library *lib, CK_SLOT_ID slot, struct token **ret)
     return CKR_OK;
 }
 
-static bool empty_slot(struct library *lib, CK_SLOT_ID slot)
+/* A slot that the store names no token for. */
+static CK_RV empty_slot(struct library *lib, CK_SLOT_ID slot)
 {
     CK_SLOT_ID next;
-    return store_next_slot(lib->store, &next) == CKR_OK && next == slot;
+    TRY(store_next_slot(lib->store, &next));
+    return next == slot ? CKR_TOKEN_NOT_PRESENT : CKR_SLOT_ID_INVALID;
 }
 
 CK_RV token_find(struct library *lib, CK_SLOT_ID slot, struct token **ret)
 {
     CLEANUP(store_token_free) struct store_token row = {0};
     CK_RV rv = store_token_get(lib->store, slot, &row);
-    if (rv == CKR_SLOT_ID_INVALID && empty_slot(lib, slot))
-        return CKR_TOKEN_NOT_PRESENT;
+    if (rv == CKR_SLOT_ID_INVALID)
+        rv = empty_slot(lib, slot);
     TRY(rv);
     pthread_mutex_lock(&lib->registry);
     struct token *t = lib->tokens;
@@ -238,6 +240,15 @@ CK_RV token_enter(struct token *t)
 CK_RV token_enter_write(struct token *t)
 {
     TRY(enter(t, true));
+    return unless_removed(t);
+}
+
+CK_RV token_enter_logout(struct token *t)
+{
+    CK_RV rv = token_enter_write(t);
+    if (rv == CKR_OK || rv == CKR_DEVICE_REMOVED)
+        return rv;
+    pthread_rwlock_wrlock(&t->state);
     return unless_removed(t);
 }
 

@@ -214,7 +214,8 @@ CK_RV session_login(struct session *s, CK_USER_TYPE user, struct bytes pin)
 CK_RV session_logout(struct session *s)
 {
     struct token *t = s->token;
-    TOKEN_WRITE(t);
+    TRY(token_enter_logout(t));
+    CLEANUP(token_leave) struct token *entered __attribute__((unused)) = t;
     if (t->login == LOGIN_NONE)
         return CKR_USER_NOT_LOGGED_IN;
     token_drop_login(t);

@@ -352,6 +352,18 @@ CK_RV object_get(struct session *s, CK_OBJECT_HANDLE handle, struct object **ret
     return CKR_OK;
 }
 
+CK_RV object_get_key(struct session *s, CK_OBJECT_HANDLE handle, CK_RV invalid, struct object **ret)
+{
+    CLEANUP(object_unref) struct object *o = NULL;
+    CK_RV rv = object_get(s, handle, &o);
+    if (rv == CKR_OBJECT_HANDLE_INVALID || (rv == CKR_OK && !object_is_key(o)))
+        return invalid;
+    TRY(rv);
+    *ret = o;
+    o = NULL;
+    return CKR_OK;
+}
+
 /* ---- publishing ---------------------------------------------------------------------------- */
 
 static CK_RV publish_token(struct session *s, struct object **objects, size_t n)

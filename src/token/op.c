@@ -60,14 +60,9 @@ static CK_RV check_class(enum op_kind kind, CK_OBJECT_CLASS cls, bool symmetric)
 
 static CK_RV take_key(struct session *s, enum op_kind kind, CK_OBJECT_HANDLE handle, struct op *op)
 {
-    CK_RV rv = object_get(s, handle, &op->key);
-    if (rv == CKR_OBJECT_HANDLE_INVALID)
-        return CKR_KEY_HANDLE_INVALID;
-    TRY(rv);
+    TRY(object_get_key(s, handle, CKR_KEY_HANDLE_INVALID, &op->key));
     const struct attrs *a = &op->key->attrs;
     CK_OBJECT_CLASS cls = attrs_ulong(a, CKA_CLASS, CK_UNAVAILABLE_INFORMATION);
-    if (!object_is_key(op->key))
-        return CKR_KEY_HANDLE_INVALID;
     if (!mech_takes_key(op->mech, attrs_ulong(a, CKA_KEY_TYPE, CK_UNAVAILABLE_INFORMATION)))
         return CKR_KEY_TYPE_INCONSISTENT;
     TRY(check_class(kind, cls, mech_symmetric(op->mech)));
@@ -201,8 +196,8 @@ static CK_RV still_allowed(struct session *s, const struct op *op)
     bool login = op->key && (op->key->private_ || (op->key->row && op->key->priv.n));
     if (login && (op->epoch != t->epoch || t->login != LOGIN_USER))
         return CKR_USER_NOT_LOGGED_IN;
-    if (op->key && object_get(s, op->key->handle, &now) != CKR_OK)
-        return CKR_KEY_HANDLE_INVALID;
+    if (op->key)
+        TRY(object_get_key(s, op->key->handle, CKR_KEY_HANDLE_INVALID, &now));
     return op->always_authenticate && !op->authenticated ? CKR_USER_NOT_LOGGED_IN : CKR_OK;
 }
 
@@ -602,11 +597,12 @@ CK_RV op_digest_key(struct session *s, CK_OBJECT_HANDLE handle)
     if (!op)
         return CKR_OPERATION_NOT_INITIALIZED;
     TOKEN_READ(s->token);
-    if (object_get(s, handle, &key) != CKR_OK || !object_is_key(key))
-        return op_abort(s, OP_DIGEST, CKR_KEY_HANDLE_INVALID);
-    if (attrs_ulong(&key->attrs, CKA_CLASS, 0) != CKO_SECRET_KEY)
-        return op_abort(s, OP_DIGEST, CKR_KEY_INDIGESTIBLE);
-    CK_RV rv = key_bytes(s->token, key, &value);
+    CK_RV rv = object_get_key(s, handle, CKR_KEY_HANDLE_INVALID, &key);
+    if (rv == CKR_OK && attrs_ulong(&key->attrs, CKA_CLASS, 0) != CKO_SECRET_KEY)
+        rv = CKR_KEY_INDIGESTIBLE;
+    if (rv != CKR_OK)
+        return op_abort(s, OP_DIGEST, rv);
+    rv = key_bytes(s->token, key, &value);
     if (rv == CKR_OK)
         rv = soft_digest_update(op->digest, secret_bytes(&value));
     op->updated = op->keyed = true;

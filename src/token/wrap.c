@@ -41,8 +41,7 @@ static const struct direction unwraps = {CKF_UNWRAP, CKA_UNWRAP, CKO_PRIVATE_KEY
 static CK_RV take_key(struct session *s, const struct direction *d, CK_OBJECT_HANDLE handle,
                       struct wrapper *w)
 {
-    if (object_get(s, handle, &w->key) != CKR_OK || !object_is_key(w->key))
-        return d->handle_invalid;
+    TRY(object_get_key(s, handle, d->handle_invalid, &w->key));
     const struct attrs *a = &w->key->attrs;
     CK_OBJECT_CLASS cls = attrs_ulong(a, CKA_CLASS, CK_UNAVAILABLE_INFORMATION);
     if (cls != (mech_symmetric(w->mech) ? CKO_SECRET_KEY : d->asymmetric) ||
@@ -207,8 +206,7 @@ CK_RV session_wrap(struct session *s, const CK_MECHANISM *mechanism, CK_OBJECT_H
     CLEANUP(secret_free) struct secret value = {0};
     TOKEN_READ(s->token);
     TRY(open_wrapper(s, &wraps, mechanism, wrapping, aad, &w));
-    if (object_get(s, handle, &key) != CKR_OK)
-        return CKR_KEY_HANDLE_INVALID;
+    TRY(object_get_key(s, handle, CKR_KEY_HANDLE_INVALID, &key));
     TRY(may_be_wrapped(&w, key));
     TRY(bytes_to_wrap(s, &w, key, &value));
     return aad ? wrap_authenticated(&w, secret_bytes(&value), out, out_n)
