@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <base/error.h>
+#include <base/host.h>
 
 static void free_string(char **s)
 {
@@ -86,7 +87,7 @@ static CK_RV place_file(const char *path, mode_t mode)
         fresh = NULL;
         return CKR_HOST_MEMORY;
     }
-    int fd = mkostemp(fresh, O_CLOEXEC);
+    int fd = host_above_stdio(mkostemp(fresh, O_CLOEXEC));
     if (fd < 0)
         return error_errno("create", path, errno);
     bool made = fchmod(fd, mode) == 0 && fsync(fd) == 0;

@@ -24,6 +24,20 @@ static bool parse_bool(const char *v, bool *ret)
     return true;
 }
 
+/* Absolute from now on: the host may change its directory before the next use, or fork and
+ * initialise once more. */
+static void make_absolute(char **path)
+{
+    char *here, *whole;
+    if (!*path || **path == '/' || !(here = getcwd(NULL, 0)))
+        return;
+    if (asprintf(&whole, "%s/%s", here, *path) >= 0) {
+        free(*path);
+        *path = whole;
+    }
+    free(here);
+}
+
 static bool parse_text(const char *v, void *field)
 {
     char *copy = *v ? strdup(v) : NULL, **text = field;
@@ -321,6 +335,9 @@ CK_RV config_load(const char *parameters, struct config *ret)
         config_free(&c);
         return rv;
     }
+    char **const paths[] = {&c.store, &c.log_file, &c.owner_auth_file, &c.lock_dir};
+    for (size_t i = 0; i < sizeof(paths) / sizeof(*paths); i++)
+        make_absolute(paths[i]);
     *ret = c;
     return CKR_OK;
 }

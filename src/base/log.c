@@ -1,4 +1,5 @@
 #include "log.h"
+#include "host.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +14,8 @@ static const char *const level_name[] = {"error", "warn", "info", "debug", "trac
 
 static _Atomic int level_now = LOG_ERROR; /* atomics: read by every thread, set by C_Initialize */
 static _Atomic int log_fd = STDERR_FILENO;
+static int file_fd =
+    -1; /* the last log file's; only log_setup, which C_Initialize locks, sees it */
 
 bool log_level_parse(const char *name, enum log_level *ret)
 {
@@ -26,17 +29,22 @@ bool log_level_parse(const char *name, enum log_level *ret)
 
 void log_setup(enum log_level level, const char *file)
 {
-    int fd = STDERR_FILENO;
+    int fd = -1;
     if (file)
-        fd = open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+        fd = host_above_stdio(
+            open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600));
     int reason = errno;
-    if (fd < 0)
-        fd = STDERR_FILENO;
-    int old = atomic_exchange(&log_fd, fd);
-    if (old != STDERR_FILENO)
-        close(old);
+    /* The number is never closed: a thread that is about to write to it would write to whatever the
+     * host opens next. */
+    if (fd >= 0 && file_fd >= 0) {
+        dup3(fd, file_fd, O_CLOEXEC);
+        close(fd);
+    } else if (fd >= 0) {
+        file_fd = fd;
+    }
+    atomic_store(&log_fd, fd >= 0 ? file_fd : STDERR_FILENO);
     atomic_store(&level_now, (int)level);
-    if (file && fd == STDERR_FILENO)
+    if (file && fd < 0)
         log_warn("log file %s cannot be opened (%s); logging to stderr", file, strerror(reason));
 }
 
@@ -49,6 +57,7 @@ void log_line(enum log_level level, const char *format, ...)
 {
     if (!log_wants(level))
         return;
+    QUIET; /* stderr may be a pipe that nobody reads any more */
     int saved_errno = errno;
     char line[1024];
     struct timespec now;

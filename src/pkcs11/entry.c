@@ -66,11 +66,26 @@ bool entry_pause(unsigned milliseconds)
 
 /* ---- fork ---------------------------------------------------------------------------------- */
 
-/* Before a fork every lock but the TPM's is taken, so the child finds what they guard whole. The
- * TPM's is not: a command may take seconds, and the child abandons the connection anyway. */
+enum { FORK_PATIENCE = 10 }; /* seconds, as tpm_before_fork's */
+
+/* state held. A library that C_Finalize is just taking apart is nobody's: its locks cannot be
+ * taken, and the child would inherit them, and SQLite's, and the connection that it flushes over.
+ */
+static void wait_until_closed(void)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += FORK_PATIENCE;
+    while (finalizing && !library && pthread_cond_timedwait(&idle, &state, &until) == 0)
+        ;
+}
+
+/* Before a fork every lock but the sessions' and the tokens' is taken, so the child finds what they
+ * guard whole. */
 static void before_fork(void)
 {
     pthread_mutex_lock(&state);
+    wait_until_closed();
     if (library)
         library_before_fork(library);
     secret_before_fork();

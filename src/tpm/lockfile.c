@@ -12,6 +12,7 @@
 #include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
+#include <base/host.h>
 
 static const char magic[8] = "LKTPM01";
 
@@ -60,7 +61,9 @@ static CK_RV shared_dir(char *ret, size_t n)
     }
     snprintf(ret, n, "/tmp/latchkey-%u", (unsigned)geteuid());
     struct stat st;
-    if (mkdir(ret, 0700) != 0 && errno != EEXIST)
+    if (mkdir(ret, 0700) == 0)
+        chmod(ret, 0700); /* the umask may have taken our own bits */
+    else if (errno != EEXIST)
         return error_errno("cannot make the directory of the TPM lock,", ret, errno);
     if (lstat(ret, &st) != 0 || !S_ISDIR(st.st_mode) || st.st_uid != geteuid() ||
         (st.st_mode & 077))
@@ -146,6 +149,7 @@ static CK_RV open_file(struct lock_file *l)
         if (fd < 0 && errno == EEXIST)
             fd = open(l->path, OPEN_FLAGS);
     }
+    fd = host_above_stdio(fd);
     if (fd < 0) {
         error_errno("cannot open the TPM lock file", l->path, errno);
         return CKR_DEVICE_ERROR;

@@ -1,13 +1,16 @@
 #include "internal.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
+#include <base/host.h>
 #include <tss2/tss2_rc.h>
 #include <tss2/tss2_tctildr.h>
 
@@ -73,50 +76,12 @@ static void close_on_exec(struct tpm *t)
         fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 
-/* tss2 writes to its sockets as to files: one whose other end has gone away would end the host
- * program by SIGPIPE. Within the guard's scope there is none for this thread. */
-struct pipe_guard {
-    bool set;
-    sigset_t before;
-};
-
-static bool pipe_pending(void)
-{
-    sigset_t pending;
-    return sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE) == 1;
-}
-
-static struct pipe_guard pipe_guard(void)
-{
-    struct pipe_guard g = {.set =
-                               !pipe_pending()}; /* else the host has one waiting, and blocks it */
-    sigset_t pipe;
-    sigemptyset(&pipe);
-    sigaddset(&pipe, SIGPIPE);
-    g.set = g.set && pthread_sigmask(SIG_BLOCK, &pipe, &g.before) == 0;
-    return g;
-}
-
-static void pipe_release(struct pipe_guard *g)
-{
-    sigset_t pipe;
-    if (!g->set)
-        return;
-    sigemptyset(&pipe);
-    sigaddset(&pipe, SIGPIPE);
-    if (pipe_pending())
-        sigtimedwait(&pipe, NULL, &(struct timespec){0, 0});
-    pthread_sigmask(SIG_SETMASK, &g->before, NULL);
-}
-
-#define WITHOUT_SIGPIPE                                                                            \
-    CLEANUP(pipe_release) struct pipe_guard guard_ __attribute__((unused)) = pipe_guard()
-
 CK_RV transport_open(struct tpm *t)
 {
     if (t->tcti)
         return CKR_OK;
-    WITHOUT_SIGPIPE;
+    QUIET;
+    GUARD_STDIO;
     TSS2_RC rc = Tss2_TctiLdr_Initialize(t->tcti_name, &t->tcti);
     if (rc != TSS2_RC_SUCCESS) {
         t->tcti = NULL;
@@ -132,7 +97,7 @@ CK_RV transport_open(struct tpm *t)
 
 void transport_close(struct tpm *t)
 {
-    WITHOUT_SIGPIPE;
+    QUIET;
     if (t->tcti)
         Tss2_TctiLdr_Finalize(&t->tcti);
     t->tcti = NULL;
@@ -160,7 +125,8 @@ static CK_RV wait_answer(struct tpm *t)
 CK_RV transport_exchange(struct tpm *t, struct bytes command, uint8_t *ret, size_t *ret_n)
 {
     TRY(transport_open(t));
-    WITHOUT_SIGPIPE;
+    QUIET;
+    GUARD_STDIO;
     TSS2_RC rc = Tss2_Tcti_Transmit(t->tcti, command.n, command.p);
     if (rc == TSS2_RC_SUCCESS) {
         close_on_exec(t); /* a socket TCTI connects for each command */
@@ -450,6 +416,27 @@ void tpm_after_fork_parent(struct tpm *t)
         pthread_mutex_unlock(&t->mutex);
 }
 
+/* A socket TCTI is connected during a command alone and does not tell its descriptor. With a child
+ * that keeps it the parent would wait for ever for a software TPM that serves one at a time. */
+static void close_sockets_to(const char *tcti)
+{
+    struct sockaddr_un peer;
+    const char *path = strstr(tcti, "path=");
+    struct dirent *entry;
+    DIR *dir = path ? opendir("/proc/self/fd") : NULL;
+    while (dir && (entry = readdir(dir))) {
+        int fd = atoi(entry->d_name);
+        socklen_t n = sizeof(peer);
+        memset(&peer, 0, sizeof(peer));
+        if (fd > STDERR_FILENO && getpeername(fd, (struct sockaddr *)&peer, &n) == 0 &&
+            peer.sun_family == AF_UNIX &&
+            strncmp(peer.sun_path, path + 5, sizeof(peer.sun_path)) == 0)
+            close(fd);
+    }
+    if (dir)
+        closedir(dir);
+}
+
 void tpm_abandon(struct tpm **tp)
 {
     struct tpm *t = *tp;
@@ -461,5 +448,7 @@ void tpm_abandon(struct tpm **tp)
     int fd = poll_descriptor(t);
     if (fd > STDERR_FILENO) /* tabrmd has none to tell: its bus connection is seen by nobody */
         close(fd);
+    else if (!t->held_for_fork)
+        close_sockets_to(t->tcti_name);
     secret_wipe(t, sizeof(*t));
 }

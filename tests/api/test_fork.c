@@ -1,39 +1,7 @@
 /* Fork: PKCS#11 3.0 section 5.4.1 wants C_Initialize in the child; servers do it in many orders. */
-#include "keys.h"
+#include "children.h"
 
 #include <pthread.h>
-#include <signal.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
-
-static CK_RV use_key(void)
-{
-    CK_BYTE digest[32] = {1}, signature[64];
-    CK_ULONG n = sizeof signature;
-    CK_ATTRIBUTE template[] = {ATTR_ULONG(CKA_CLASS, CKO_PRIVATE_KEY), ATTR_STR(CKA_ID, "p256")};
-    CK_SESSION_HANDLE session;
-    CK_OBJECT_HANDLE key = CK_INVALID_HANDLE;
-    CK_ULONG found;
-    CK_RV rv = p11->C_OpenSession(fx.slot, CKF_SERIAL_SESSION, NULL, NULL, &session);
-    if (rv == CKR_OK)
-        rv = login(session, CKU_USER, USER_PIN);
-    if (rv == CKR_OK)
-        rv = p11->C_FindObjectsInit(session, template, COUNT(template));
-    if (rv == CKR_OK)
-        rv = p11->C_FindObjects(session, &key, 1, &found);
-    if (rv == CKR_OK)
-        rv = p11->C_FindObjectsFinal(session);
-    if (rv == CKR_OK)
-        rv = p11->C_SignInit(session, MECHANISM(CKM_ECDSA), key);
-    for (int i = 0; rv == CKR_OK && i < 10; i++) {
-        n = sizeof signature;
-        rv = p11->C_Sign(session, digest, sizeof digest, signature, &n);
-        if (rv == CKR_OK)
-            rv = p11->C_SignInit(session, MECHANISM(CKM_ECDSA), key);
-    }
-    return rv;
-}
 
 static CK_RV child_uses_parents_session(void)
 {
@@ -45,18 +13,6 @@ static CK_RV child_gets_function_list(void)
 {
     CK_FUNCTION_LIST *list;
     return p11->C_GetFunctionList(&list);
-}
-
-static CK_RV child_starts_anew(void)
-{
-    CK_RV rv = p11->C_Initialize(NULL); /* nginx: no C_Finalize before it */
-    return rv == CKR_OK ? use_key() : rv;
-}
-
-static CK_RV child_finalizes_first(void)
-{
-    CK_RV rv = p11->C_Finalize(NULL); /* pkcs11-provider */
-    return rv == CKR_OK ? child_starts_anew() : rv;
 }
 
 static CK_RV child_finalizes_at_the_end(void)
@@ -140,31 +96,6 @@ static void operations_survive_in_the_parent(void **state)
     assert_ok(p11->C_SignFinal(fx.session, out, &n));
 }
 
-/* Workers of a server: all at once. */
-static void many_children(void **state)
-{
-    (void)state;
-    pid_t pids[8];
-    int status;
-    uint32_t before = swtpm_lockout_counter(&fx.tpm);
-    for (size_t i = 0; i < COUNT(pids); i++) {
-        pids[i] = fork();
-        assert_true(pids[i] >= 0);
-        if (pids[i] == 0) {
-            alarm(60);
-            _exit(child_starts_anew() == CKR_OK ? 0 : 1);
-        }
-    }
-    for (size_t i = 0; i < COUNT(pids); i++) {
-        assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
-        assert_int_equal(status, 0);
-    }
-    parent_still_works();
-    assert_int_equal(swtpm_lockout_counter(&fx.tpm), before);
-    assert_true(swtpm_handles(&fx.tpm, 0x80) <= 2); /* what they had loaded is gone */
-    assert_true(swtpm_handles(&fx.tpm, 0x02) <= 1);
-}
-
 static void fork_before_initialize(void **state)
 {
     (void)state;
@@ -195,13 +126,6 @@ static void sleep_on(void)
 static void start_anew(void)
 {
     _exit(child_starts_anew() == CKR_OK ? 0 : 1);
-}
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
 /* The child of a fork in the middle of a key generation does what it is told. ret_seconds: how long
@@ -245,7 +169,6 @@ static void idle_children_hold_nothing(void **state)
 static void busy_children_get_on(void **state)
 {
     (void)state;
-    uint32_t counter = swtpm_lockout_counter(&fx.tpm);
     for (int i = 0; i < 4; i++) {
         int status = -1;
         double seconds, before = now();
@@ -255,10 +178,10 @@ static void busy_children_get_on(void **state)
         assert_true(now() - before < 10);
         parent_still_works();
     }
-    assert_int_equal(swtpm_lockout_counter(&fx.tpm), counter);
+    assert_tpm_untouched();
 }
 
-#define FORK_TEST(f) cmocka_unit_test_setup_teardown(f, test_user, test_end)
+#define FORK_TEST(f) cmocka_unit_test_setup_teardown(f, test_children, test_children_end)
 
 int main(void)
 {
@@ -267,7 +190,6 @@ int main(void)
         FORK_TEST(child_can_start),
         FORK_TEST(exiting_child),
         FORK_TEST(operations_survive_in_the_parent),
-        FORK_TEST(many_children),
         FORK_TEST(fork_before_initialize),
         FORK_TEST(idle_children_hold_nothing),
         FORK_TEST(busy_children_get_on),

@@ -94,9 +94,9 @@ static void quotes_in_a_file(void **state)
     assert_string_equal(c.tcti, "swtpm:path=/s");
     assert_string_equal(c.log_file, "/it\"s");
     load_file("store = '/half\ntcti = /half\"\nlog-file = '\n", 0600, &other);
-    assert_string_equal(other.store, "'/half");
+    assert_non_null(strstr(other.store, "/'/half"));
     assert_string_equal(other.tcti, "/half\"");
-    assert_string_equal(other.log_file, "'");
+    assert_non_null(strstr(other.log_file, "/'"));
 }
 
 /* A bad value is passed over, in favour of what was said before. */
