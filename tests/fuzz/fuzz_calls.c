@@ -5,10 +5,16 @@
 
 enum { MOST = 200 }; /* calls of one input */
 
+static void prepare(void)
+{
+    calls_fixed_keys();
+    calls_learn();
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     (void)argc, (void)argv;
-    inner_module_start(calls_fixed_keys);
+    inner_module_start(prepare);
     return 0;
 }
 
@@ -16,7 +22,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct caller c;
     inner_module_begin();
-    calls_learn();
     calls_start(&c, 0, true);
     c.input = data;
     c.input_n = size;

@@ -150,6 +150,8 @@ void inner_tpm_snapshot(void)
 
 void inner_tpm_restore(void)
 {
+    if (!permanent_changed) /* what was loaded, the module has flushed */
+        return;
     TPMLIB_Terminate();
     for (int i = 0; i < KINDS; i++)
         CHECK(TPMLIB_SetState(kinds[i], snapshot[i].p, snapshot[i].n) == TPM_SUCCESS);

@@ -8,7 +8,7 @@
 void inner_tpm_start(void);
 /* What inner_tpm_restore goes back to. */
 void inner_tpm_snapshot(void);
-/* As at the snapshot, and nothing loaded that was not then. */
+/* As at the snapshot where NV memory changed since. */
 void inner_tpm_restore(void);
 
 #endif
