@@ -116,10 +116,9 @@ void inner_tpm_start(void)
 {
     static const uint8_t startup[] = {0x80, 1, 0, 0, 0, 12, 0, 0, 1, 0x44, 0, 0};
     /* TPM2_DictionaryAttackParameters by the lockout hierarchy, whose authorization is empty. */
-    static const uint8_t lockout[] = {0x80, 2, 0, 0, 0, 39, 0,    0, 1, 0x3A, 0x40, 0, 0,
-                                      0x0A, 0, 0, 0, 9, 0x40, 0,  0, 9, 0,    0,    0, 0,
-                                      0,    0, 0, 0x27, 0x10, 0,  0, 3, 0xE8, 0,    0, 3,
-                                      0xE8};
+    static const uint8_t lockout[] = {
+        0x80, 2, 0, 0, 0, 39, 0, 0, 1, 0x3A, 0x40, 0, 0, 0x0A, 0,    0, 0, 9, 0x40, 0,
+        0,    9, 0, 0, 0, 0,  0, 0, 0, 0x27, 0x10, 0, 0, 3,    0xE8, 0, 0, 3, 0xE8};
     static struct libtpms_callbacks callbacks = {
         .sizeOfStruct = sizeof(callbacks),
         .tpm_nvram_init = nothing_to_do,

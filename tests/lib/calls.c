@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "rules.h"
+
 #include "../../src/base/names.h"
 
 static CK_FUNCTION_LIST_3_2 *f;
@@ -201,8 +203,16 @@ static CK_SESSION_HANDLE some_session(struct caller *c)
     return one_in(c, 60) ? (CK_SESSION_HANDLE)draw(c) >> below(c, 64) : ONE_OF(c, c->session);
 }
 
+static void judge_object(struct caller *c, CK_SESSION_HANDLE s, CK_OBJECT_HANDLE object)
+{
+    const char *broken = broken_rule(s, object);
+    if (broken)
+        fault(c, broken, CKR_OK);
+}
+
 static void add_object(struct caller *c, CK_OBJECT_HANDLE handle)
 {
+    judge_object(c, c->session[0], handle);
     c->object[FIXED + below(c, OBJECTS - FIXED)] = handle;
 }
 
@@ -448,14 +458,25 @@ static void copy_object(struct caller *c)
 {
     CK_OBJECT_HANDLE handle = untouched;
     struct template t = some_change(c);
-    CK_RV rv = f->C_CopyObject(some_session(c), some_object(c), t.a, t.n, &handle);
+    CK_SESSION_HANDLE s = some_session(c);
+    CK_OBJECT_HANDLE object = some_object(c);
+    struct one_way before = one_way_of(s, object);
+    CK_RV rv = f->C_CopyObject(s, object, t.a, t.n, &handle);
+    if (rv == CKR_OK && went_back(before, one_way_of(s, handle)))
+        fault(c, "a copy is less guarded than what it was made of", rv);
     judge_new(c, handle, NEW | CHANGE | OBJECT, rv);
 }
 
 static void set_attributes(struct caller *c)
 {
     struct template t = some_change(c);
-    judge(c, CHANGE | OBJECT, f->C_SetAttributeValue(some_session(c), some_object(c), t.a, t.n));
+    CK_SESSION_HANDLE s = some_session(c);
+    CK_OBJECT_HANDLE object = some_object(c);
+    struct one_way before = one_way_of(s, object);
+    judge(c, CHANGE | OBJECT, f->C_SetAttributeValue(s, object, t.a, t.n));
+    if (went_back(before, one_way_of(s, object)))
+        fault(c, "a change took a guard away", CKR_OK);
+    judge_object(c, s, object);
 }
 
 static void get_attributes(struct caller *c)
