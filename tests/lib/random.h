@@ -1,4 +1,4 @@
-/* What test_random_calls.c draws from: a seeded generator, memory that ends where it says,
+/* What calls.c draws from: a seeded generator or a fuzzer's input, memory that ends where it says,
  * templates and mechanism parameters that are mostly right. */
 #ifndef TESTS_RANDOM_H
 #define TESTS_RANDOM_H
@@ -17,9 +17,12 @@ enum {
     ATTRIBUTES = 28
 };
 
-/* One thread of calls: all that it does follows from the seed. */
+/* One thread of calls: all that it does follows from the input as long as that lasts, then from the
+ * seed. */
 struct caller {
     uint64_t seed, state;
+    const CK_BYTE *input;
+    size_t input_n;
     unsigned long number; /* of the call */
     const char *name;     /* of the function */
     bool alone;           /* no other thread closes its sessions or logs it out */
@@ -35,7 +38,7 @@ struct caller {
 };
 
 /* splitmix64 (Steele, Lea and Flood, 2014) */
-static inline uint64_t draw(struct caller *c)
+static inline uint64_t generate(struct caller *c)
 {
     uint64_t z = c->state += 0x9E3779B97F4A7C15u;
     z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
@@ -43,9 +46,26 @@ static inline uint64_t draw(struct caller *c)
     return z ^ z >> 31;
 }
 
+/* The input's next number of that many bytes, or of those that are left. */
+static inline uint64_t next_number(struct caller *c, size_t bytes)
+{
+    uint64_t v = 0;
+    for (; bytes && c->input_n; bytes--, c->input_n--)
+        v = v << 8 | *c->input++;
+    return v;
+}
+
+static inline uint64_t draw(struct caller *c)
+{
+    return c->input_n ? next_number(c, sizeof(uint64_t)) : generate(c);
+}
+
 static inline CK_ULONG below(struct caller *c, CK_ULONG n)
 {
-    return n ? (CK_ULONG)(draw(c) % n) : 0;
+    if (n <= 1)
+        return 0;
+    return (CK_ULONG)((c->input_n ? next_number(c, n <= 256 ? 1 : sizeof(uint64_t)) : generate(c)) %
+                      n);
 }
 
 static inline bool one_in(struct caller *c, CK_ULONG n)
@@ -79,8 +99,9 @@ static inline void *keep(struct caller *c, const void *p, size_t n)
 static inline CK_BYTE *noise(struct caller *c, size_t n)
 {
     CK_BYTE *p = room(c, n);
+    bool given = c->input_n && one_in(c, 4);
     for (size_t i = 0; i < n; i++)
-        p[i] = (CK_BYTE)draw(c);
+        p[i] = (CK_BYTE)(given && c->input_n ? next_number(c, 1) : generate(c));
     return p;
 }
 
