@@ -51,7 +51,7 @@ typedef void (*LATCHKEY_FINDING)(void *context, CK_ULONG level, const char *id, 
                                  const char *remedy);
 
 typedef struct LATCHKEY_ADMIN {
-    CK_VERSION version; /* 1.0 */
+    CK_VERSION version; /* 1.1 */
 
     /* Deletes a token: its objects, its row, its NV indices. pSoPin proves the right; with force it
      * may be NULL (the keys are lost either way). CKR_PIN_INCORRECT, CKR_PIN_LOCKED,
@@ -78,6 +78,11 @@ typedef struct LATCHKEY_ADMIN {
     /* Undefines one NV index in latchkey's range 0x01800000–0x01BFFFFF that no token of this store
      * names. CKR_ARGUMENTS_BAD for any other handle. */
     CK_RV (*NvRemove)(CK_ULONG handle);
+
+    /* Since 1.1. The token's own limit of user PIN tries: *pMax 0 when it has none; *pLeft how many
+     * are left, CK_UNAVAILABLE_INFORMATION while there is no user PIN, or when the TPM does not
+     * tell. */
+    CK_RV (*PinTries)(CK_SLOT_ID slot, CK_ULONG *pMax, CK_ULONG *pLeft);
 } LATCHKEY_ADMIN;
 
 #endif

@@ -47,6 +47,7 @@ enum option {
     OPT_UNATTENDED,
     OPT_PIN_FILE_OUT,
     OPT_GENERATE_SO_PIN,
+    OPT_MAX_PIN_TRIES,
     OPT_TYPE,
     OPT_CURVE,
     OPT_BITS,

@@ -95,6 +95,16 @@ CK_RV module_open_admin(struct cli *cli)
                 cli->module.path, cli->verb->words);
 }
 
+CK_RV module_pin_tries(struct cli *cli, CK_ULONG *ret_max, CK_ULONG *ret_left)
+{
+    const LATCHKEY_ADMIN *admin = cli->module.admin;
+    *ret_max = 0;
+    *ret_left = CK_UNAVAILABLE_INFORMATION;
+    if (!admin || admin->version.major != 1 || admin->version.minor < 1)
+        return CKR_OK;
+    return admin->PinTries(cli->token.slot, ret_max, ret_left);
+}
+
 void module_close(struct cli *cli)
 {
     struct module *m = &cli->module;

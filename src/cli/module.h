@@ -13,6 +13,9 @@ CK_RV module_load(struct cli *cli, const char **ret_why);
 /* Loads and initialises. parameters: for C_Initialize's pReserved, or NULL. Tells of a failure. */
 CK_RV module_open(struct cli *cli, const char *parameters);
 /* module_open, and the vendor interface is there. */
+/* The token's own limit of tries; *ret_max 0: none, or none that the module tells. *ret_left may be
+ * CK_UNAVAILABLE_INFORMATION. */
+CK_RV module_pin_tries(struct cli *cli, CK_ULONG *ret_max, CK_ULONG *ret_left);
 CK_RV module_open_admin(struct cli *cli);
 void module_close(struct cli *cli);
 

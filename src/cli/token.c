@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "module.h"
@@ -88,6 +89,12 @@ static void cells_of_status(struct table *t, const LATCHKEY_TOKEN_STATUS *s)
     table_cell(t, "%lu", s->objects);
 }
 
+static void cells_of_tries(struct table *t, CK_ULONG max, CK_ULONG left)
+{
+    max ? table_cell(t, "%lu", max) : table_none(t);
+    max &&left != CK_UNAVAILABLE_INFORMATION ? table_cell(t, "%lu", left) : table_none(t);
+}
+
 CK_RV token_show(struct cli *cli)
 {
     static const struct column columns[] = {TOKEN_COLUMNS,
@@ -98,9 +105,12 @@ CK_RV token_show(struct cli *cli)
                                             {"user_index", "USER INDEX", CELL_TEXT},
                                             {"so_index", "SO INDEX", CELL_TEXT},
                                             {"parent", "PARENT", CELL_TEXT},
-                                            {"objects", "OBJECTS", CELL_NUMBER}};
+                                            {"objects", "OBJECTS", CELL_NUMBER},
+                                            {"max_pin_tries", "MAX PIN TRIES", CELL_NUMBER},
+                                            {"pin_tries_left", "PIN TRIES LEFT", CELL_NUMBER}};
     CLEANUP(table_free) struct table t = TABLE(columns);
     LATCHKEY_TOKEN_STATUS status = {0};
+    CK_ULONG max, left;
     TRY(module_open(cli, NULL));
     TRY(token_find(cli, cli->n_args ? cli->args[0] : NULL, NULL));
     TRY(cells_of_token(&t, cli->token.slot, &cli->token.info));
@@ -108,6 +118,8 @@ CK_RV token_show(struct cli *cli)
     if (admin) {
         TRY(check(admin->TokenStatus(cli->token.slot, &status), "read the token's status"));
         cells_of_status(&t, &status);
+        TRY(check(module_pin_tries(cli, &max, &left), "read the token's limit of tries"));
+        cells_of_tries(&t, max, left);
     }
     while (!admin && t.n_cells < t.n_columns)
         table_none(&t);
@@ -146,6 +158,9 @@ static CK_RV check_create(const struct cli *cli, const char *label)
         return fail(EXIT_USAGE, NULL,
                     "--unattended generates the PIN: wrong tries are not counted there, so it must "
                     "be one that nobody can guess");
+    if (option[OPT_UNATTENDED] && option[OPT_MAX_PIN_TRIES])
+        return fail(EXIT_USAGE, NULL,
+                    "--max-pin-tries does not go with --unattended, whose PIN nobody can guess");
     if (option[OPT_GENERATE_SO_PIN] &&
         (option[OPT_SO_PIN_FILE] || option[OPT_SO_PIN_FD] || option[OPT_SO_PIN_ENV]))
         return fail(EXIT_USAGE, NULL, "the SO PIN is both given and to be generated");
@@ -211,6 +226,20 @@ static CK_RV initialise(struct cli *cli, const char *label)
     return rv;
 }
 
+static CK_RV open_to_create(struct cli *cli)
+{
+    char parameters[48];
+    const char *tries = cli->option[OPT_MAX_PIN_TRIES];
+    char *end;
+    if (!tries)
+        return module_open(cli, cli->option[OPT_UNATTENDED] ? "unattended=yes" : NULL);
+    unsigned long n = strtoul(tries, &end, 10);
+    if (*end || end == tries || n < 3 || n > 100)
+        return fail(EXIT_USAGE, NULL, "--max-pin-tries takes a number from 3 to 100");
+    snprintf(parameters, sizeof(parameters), "max-pin-tries=%lu", n);
+    return module_open(cli, parameters);
+}
+
 CK_RV token_create(struct cli *cli)
 {
     static const struct column columns[] = {TOKEN_COLUMNS,
@@ -219,7 +248,7 @@ CK_RV token_create(struct cli *cli)
     CLEANUP(table_free) struct table t = TABLE(columns);
     const char *label = cli->option[OPT_LABEL] ? cli->option[OPT_LABEL] : "latchkey";
     TRY(check_create(cli, label));
-    TRY(module_open(cli, cli->option[OPT_UNATTENDED] ? "unattended=yes" : NULL));
+    TRY(open_to_create(cli));
     if (token_label_taken(cli, label))
         return fail(EXIT_AMBIGUOUS, "Choose another with --label.", "there is a token '%s' already",
                     label);

@@ -111,9 +111,34 @@ static const char *tries_left(const CK_TOKEN_INFO *info, CK_USER_TYPE user)
     return NULL;
 }
 
+/* A token with a limit of its own: what that says of the wrong PIN, or of the right one that came
+ * too late. CKR_OK: nothing. */
+static CK_RV check_tries(struct cli *cli, CK_RV rv, const char *doing)
+{
+    CK_ULONG max, left;
+    char next[128];
+    if (module_pin_tries(cli, &max, &left) != CKR_OK || !max || left == CK_UNAVAILABLE_INFORMATION)
+        return CKR_OK;
+    if (left == 0)
+        snprintf(next, sizeof(next),
+                 "No try is left: the security officer sets a new PIN, latchkey token reset-pin");
+    else
+        snprintf(next, sizeof(next), "%lu of the token's %lu tries %s left.", left, max,
+                 left == 1 ? "is" : "are");
+    if (rv == CKR_PIN_INCORRECT)
+        return fail(EXIT_PIN_WRONG, next, "cannot %s: the PIN is wrong (CKR_PIN_INCORRECT)", doing);
+    if (left == 0)
+        return fail(EXIT_PIN_IS_LOCKED, next,
+                    "cannot %s: the token's limit of %lu wrong PINs is reached (CKR_PIN_LOCKED)",
+                    doing, max);
+    return CKR_OK;
+}
+
 CK_RV check_pin(struct cli *cli, CK_RV rv, CK_USER_TYPE user, const char *doing)
 {
     CK_TOKEN_INFO info;
+    if (user != CKU_SO && (rv == CKR_PIN_INCORRECT || rv == CKR_PIN_LOCKED))
+        TRY(check_tries(cli, rv, doing));
     TRY(rv == CKR_PIN_INCORRECT ? CKR_OK : check(rv, "%s", doing));
     if (rv == CKR_OK)
         return CKR_OK;

@@ -37,6 +37,8 @@ const struct option_row option_rows[OPTIONS] = {
     [OPT_PIN_FILE_OUT] = {"pin-file-out", 0, "FILE", NULL, "the new file for the generated PIN"},
     [OPT_GENERATE_SO_PIN] = {"generate-so-pin", 0, "FILE", NULL,
                              "generate the SO PIN into this new file"},
+    [OPT_MAX_PIN_TRIES] = {"max-pin-tries", 0, "N", "3 5 10 20",
+                           "refuse the user PIN after N wrong ones (3 to 100)"},
     [OPT_TYPE] = {"type", 0, "TYPE", KEY_TYPES, "the type of key: ec (the default), rsa, aes, …"},
     [OPT_CURVE] = {"curve", 0, "CURVE", "P-256 P-384 P-521 P-224", "default P-256"},
     [OPT_BITS] = {"bits", 0, "N", "2048 3072 4096 128 192 256", "size of an RSA or a secret key"},
@@ -83,7 +85,7 @@ const char *const exit_texts[EXIT_CODES] = {
     [EXIT_USAGE] = "the command line is wrong, or a PIN is missing",
     [EXIT_NOT_FOUND] = "no such token, object or file; the simulator is stopped",
     [EXIT_PIN_WRONG] = "the PIN, password or recovery code is wrong",
-    [EXIT_PIN_IS_LOCKED] = "the TPM is in lockout",
+    [EXIT_PIN_IS_LOCKED] = "the TPM is in lockout, or the token is out of tries",
     [EXIT_NO_TPM] = "no TPM, or it failed",
     [EXIT_AMBIGUOUS] = "the name fits several, or is taken",
     [EXIT_NO_MODULE] = "the module cannot be used, or lacks what is asked",
@@ -92,11 +94,13 @@ const char *const exit_texts[EXIT_CODES] = {
 const struct verb verbs[] = {
     {"token create", "", 0, 0,
      COMMON | PIN | SO_PIN | O(JSON) | O(LABEL) | O(UNATTENDED) | O(PIN_FILE_OUT) |
-         O(GENERATE_SO_PIN),
+         O(GENERATE_SO_PIN) | O(MAX_PIN_TRIES),
      "make a token: set its SO PIN and its user PIN",
      "The SO PIN gives the token a new user PIN when that one is forgotten; keep it apart.\n"
      "With --unattended the user PIN is 256 random bits in a file that only you can read, and\n"
-     "wrong PINs are not counted: a power cut at the wrong moment locks nothing out.",
+     "wrong PINs are not counted: a power cut at the wrong moment locks nothing out.\n"
+     "With --max-pin-tries the token has a count of its own, and wrong PINs lock it alone;\n"
+     "token reset-pin opens it again.",
      token_create},
     {"token list", "", 0, 0, COMMON | O(JSON), "list the tokens", NULL, token_list},
     {"token show", "[TOKEN]", 0, 1, TOKEN | O(JSON), "show all that is known of a token", NULL,

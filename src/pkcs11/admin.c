@@ -61,8 +61,15 @@ static ENTRY(Doctor, (LATCHKEY_FINDING callback, void *context), (callback, cont
 }
 static ENTRY(NvRemove, (CK_ULONG handle), (handle))
 
+    static CK_RV PinTries_(CK_SLOT_ID slot, CK_ULONG *max, CK_ULONG *left)
+{
+    LIBRARY(lib);
+    return max && left ? admin_pin_tries(lib, slot, max, left) : CKR_ARGUMENTS_BAD;
+}
+static ENTRY(PinTries, (CK_SLOT_ID slot, CK_ULONG *max, CK_ULONG *left), (slot, max, left))
+
     LATCHKEY_ADMIN admin_list = {
-        .version = {1, 0},
+        .version = {1, 1},
         .TokenDestroy = TokenDestroy,
         .TokenStatus = TokenStatus,
         .TpmStatus = TpmStatus,
@@ -70,4 +77,5 @@ static ENTRY(NvRemove, (CK_ULONG handle), (handle))
         .TpmUnlock = TpmUnlock,
         .Doctor = Doctor,
         .NvRemove = NvRemove,
+        .PinTries = PinTries,
 };

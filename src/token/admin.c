@@ -28,6 +28,20 @@ CK_RV admin_token_status(struct library *lib, CK_SLOT_ID slot, LATCHKEY_TOKEN_ST
     return CKR_OK;
 }
 
+CK_RV admin_pin_tries(struct library *lib, CK_SLOT_ID slot, CK_ULONG *ret_max, CK_ULONG *ret_left)
+{
+    struct token *t;
+    uint32_t most = 0, left = 0;
+    TRY(token_find(lib, slot, &t));
+    token_forgive(t);
+    TOKEN_READ(t);
+    const struct tpm_limit limit = token_limit(&t->row);
+    bool known = limit.tries && tpm_limit_read(lib->tpm, &limit, &most, &left) == CKR_OK && most;
+    *ret_max = known ? most : limit.tries;
+    *ret_left = known ? left : CK_UNAVAILABLE_INFORMATION;
+    return CKR_OK;
+}
+
 CK_RV admin_tpm_status(struct library *lib, LATCHKEY_TPM_STATUS *ret)
 {
     struct tpm_identity id;

@@ -140,19 +140,37 @@ static bool examine_tpm(struct library *lib, const struct report *r)
 
 /* ---- tokens -------------------------------------------------------------------------------- */
 
-static void examine_seat(struct library *lib, const struct store_token *row, bool so,
-                         const uint32_t *nv, size_t n_nv, const struct report *r)
+static void examine_index(const struct store_token *row, const char *whose, uint32_t index,
+                          const uint32_t *nv, size_t n_nv, const struct report *r)
 {
-    uint32_t index = so ? row->so.nv : row->user.nv;
-    (void)lib;
     for (size_t i = 0; i < n_nv; i++)
         if (nv[i] == index)
             return;
     if (index)
         PROBLEM("token-index", "latchkey token destroy --force, then make the token anew",
-                "token '%.*s': the %s PIN's NV index 0x%x is gone from the TPM; the keys cannot be "
+                "token '%.*s': the %s's NV index 0x%x is gone from the TPM; the keys cannot be "
                 "opened any more",
-                (int)row->label.n, (const char *)row->label.p, so ? "SO" : "user", index);
+                (int)row->label.n, (const char *)row->label.p, whose, index);
+}
+
+static void examine_tries(struct library *lib, const struct store_token *row,
+                          const struct report *r)
+{
+    const struct tpm_limit limit = token_limit(row);
+    uint32_t most, left;
+    int n = (int)row->label.n;
+    const char *label = (const char *)row->label.p;
+    if (!limit.tries || tpm_limit_read(lib->tpm, &limit, &most, &left) != CKR_OK || !most)
+        return;
+    if (!left)
+        PROBLEM("token-tries", "latchkey token reset-pin",
+                "token '%.*s': its limit of %u wrong PINs is reached, no user PIN is taken", n,
+                label, most);
+    else if (left < most)
+        NOTE("token-tries", NULL, "token '%.*s': %u of %u tries of the user PIN are left", n, label,
+             left, most);
+    else
+        OK("token-tries", "token '%.*s': all %u tries of the user PIN are left", n, label, most);
 }
 
 static void examine_token(struct library *lib, CK_SLOT_ID slot, const uint32_t *nv, size_t n_nv,
@@ -173,8 +191,11 @@ static void examine_token(struct library *lib, CK_SLOT_ID slot, const uint32_t *
                 n, label);
         return;
     }
-    examine_seat(lib, &row, false, nv, n_nv, r);
-    examine_seat(lib, &row, true, nv, n_nv, r);
+    examine_index(&row, "user PIN", row.user.nv, nv, n_nv, r);
+    examine_index(&row, "SO PIN", row.so.nv, nv, n_nv, r);
+    for (int i = 0; i < STORE_LIMIT_INDICES; i++)
+        examine_index(&row, "limit of tries", row.limit.nv[i], nv, n_nv, r);
+    examine_tries(lib, &row, r);
     if (!row.user_pin_set)
         NOTE("token-pin", "latchkey token reset-pin", "token '%.*s' has no user PIN yet", n, label);
     if (!row.user.nv)

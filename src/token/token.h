@@ -176,6 +176,7 @@ CK_RV admin_harden(struct library *lib, struct bytes old_code, struct bytes code
                    CK_ULONG max_tries, CK_ULONG interval, CK_ULONG recovery);
 CK_RV admin_unlock(struct library *lib, struct bytes code);
 CK_RV admin_doctor(struct library *lib, LATCHKEY_FINDING callback, void *context);
+CK_RV admin_pin_tries(struct library *lib, CK_SLOT_ID slot, CK_ULONG *ret_max, CK_ULONG *ret_left);
 CK_RV admin_nv_remove(struct library *lib, CK_ULONG handle);
 
 #endif

@@ -103,6 +103,43 @@ static void login_is_three_and_signing_one(void **state)
     proxy_print("C_Logout");
 }
 
+/* What a limit of tries costs; without one none of this is sent. */
+static void a_limit_costs_the_login(void **state)
+{
+    (void)state;
+    CK_TOKEN_INFO info;
+    assert_ok(initialize("max-pin-tries=5 show-empty-slot=yes"));
+    CK_SLOT_ID slot = make_token("limited", SO_PIN, USER_PIN);
+    assert_ok(p11->C_Finalize(NULL));
+    assert_ok(initialize(NULL));
+    fx.session = open_session(slot, CKF_RW_SESSION);
+    proxy_clear();
+    assert_ok(p11->C_GetTokenInfo(slot, &info));
+    spend("C_GetTokenInfo, limited", 3);
+    assert_ok(login(fx.session, CKU_USER, USER_PIN));
+    spend("C_Login, limited", 10);
+    generate_ec(fx.session, NID_X9_62_prime256v1, "limited", true);
+    CK_OBJECT_HANDLE key = find_object(fx.session, CKO_PRIVATE_KEY, "limited");
+    sign(fx.session, MECHANISM(CKM_ECDSA), key, digest, sizeof digest);
+    proxy_clear();
+    sign(fx.session, MECHANISM(CKM_ECDSA), key, digest, sizeof digest);
+    spend("signature, limited", 1);
+    assert_ok(p11->C_SetPIN(fx.session, PIN(USER_PIN), PIN("new pin")));
+    spend("C_SetPIN, limited", 71);
+    assert_ok(p11->C_Logout(fx.session));
+    proxy_clear();
+    assert_ok(login(fx.session, CKU_USER, "new pin"));
+    spend("C_Login, limited, the other gate", 11);
+    assert_ok(p11->C_Logout(fx.session));
+    proxy_clear();
+    assert_rv(CKR_PIN_INCORRECT, login(fx.session, CKU_USER, USER_PIN));
+    spend("wrong PIN, limited", 9);
+    assert_ok(login(fx.session, CKU_SO, SO_PIN));
+    proxy_clear();
+    assert_ok(p11->C_InitPIN(fx.session, PIN(USER_PIN)));
+    spend("C_InitPIN, limited", 42);
+}
+
 static void every_operation_is_one(void **state)
 {
     (void)state;
@@ -248,6 +285,7 @@ int main(void)
         BUDGET_TEST(public_work_is_free),
         BUDGET_TEST(token_info_is_one),
         BUDGET_TEST(login_is_three_and_signing_one),
+        BUDGET_TEST(a_limit_costs_the_login),
         BUDGET_TEST(every_operation_is_one),
         BUDGET_TEST(keys_in_rotation),
         BUDGET_TEST(whole_process),

@@ -95,6 +95,46 @@ exits 4 lk key list --token gateway --login --pin-file pin
 succeeds lk tpm status --json
 json "d['lockout_counter'] == $before"
 
+# a token with a limit of its own: it alone is locked, and the SO opens it again
+exits 2 lk token create --label few --max-pin-tries 2 --pin-file pin --so-pin-file so-pin
+exits 2 lk token create --label few --max-pin-tries 3x --pin-file pin --so-pin-file so-pin
+exits 2 lk token create --max-pin-tries 3 --unattended --pin-file-out few-pin
+complains 'does not go with'
+succeeds lk token create --label few --max-pin-tries 3 --pin-file pin --so-pin-file so-pin
+succeeds lk token show few --json
+json 'd["max_pin_tries"] == 3 and d["pin_tries_left"] == 3'
+succeeds lk token show web --json
+json 'd["max_pin_tries"] is None and d["pin_tries_left"] is None'
+printf 99999999 >wrong-pin
+exits 4 lk key list --token few --login --pin-file wrong-pin
+complains '2 of the token.s 3 tries are left'
+succeeds lk token show few --json
+json 'd["pin_tries_left"] == 2 and d["pin"] == "wrong PINs counted"'
+exits 4 lk key list --token few --login --pin-file wrong-pin
+complains '1 of the token.s 3 tries is left'
+succeeds lk doctor --json
+json 'any(f["id"] == "token-tries" and f["level"] == "note" for f in d)'
+exits 4 lk key list --token few --login --pin-file wrong-pin
+complains 'No try is left'
+exits 5 lk key list --token few --login --pin-file pin
+complains 'limit of 3 wrong PINs is reached'
+complains 'latchkey token reset-pin'
+succeeds lk token show few --json
+json 'd["pin_tries_left"] == 0 and d["pin"] == "locked"'
+exits 1 lk doctor --json
+json 'any(f["id"] == "token-tries" and f["level"] == "problem"
+          and f["remedy"] == "latchkey token reset-pin" for f in d)'
+succeeds lk tpm status --json
+json "d['lockout_counter'] == $before"
+succeeds lk key list --token web --login --pin-file new-pin
+succeeds lk token reset-pin few --so-pin-file so-pin --new-pin-file pin
+succeeds lk key list --token few --login --pin-file pin
+succeeds lk token show few --json
+json 'd["pin_tries_left"] == 3'
+succeeds lk token destroy few --yes --so-pin-file so-pin
+succeeds lk doctor --json
+json 'not any(f["id"] == "nv-orphan" for f in d)'
+
 # destroy
 exits 2 lk token destroy web --so-pin-file new-so
 exits 1 lk_typing 'wbe' token destroy web --so-pin-file new-so

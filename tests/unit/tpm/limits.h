@@ -4,8 +4,6 @@
 
 #include "seats.h"
 
-enum { TRIES = 3 };
-
 struct limited {
     struct seat seat;
     struct tpm_limit_owned made;
@@ -35,6 +33,8 @@ static inline CK_RV limit_change(struct limited *l, const uint8_t *auth)
     return tpm_limit_change(fx.tpm, &parent, &seat, &l->limit, BYTES_OF(seed),
                             BYTES(auth, TPM_AUTH));
 }
+
+enum { TRIES = 3 };
 
 static inline void limit_start(struct limited *l)
 {

@@ -384,6 +384,57 @@ static void test_nobody_reads_a_gate_by_policy(void **state)
     limit_end(&l);
 }
 
+/* What the TPM does that forbids it: with the right authorization in the key an answer that was
+ * encrypted under a policy that asks for none can be read, with any other it cannot. */
+static void test_answers_are_encrypted_with_the_authorization(void **state)
+{
+    (void)state;
+    static const uint8_t from[32], known[8] = {0, 0, 0, 1, 0, 0, 0, 5};
+    TPM2B_NV_PUBLIC index = {
+        .nvPublic = {.nameAlg = TPM2_ALG_SHA256,
+                     .attributes = TPMA_NV_POLICYREAD | TPMA_NV_AUTHWRITE | TPMA_NV_NO_DA,
+                     .authPolicy.size = 32,
+                     .dataSize = sizeof(known)}};
+    uint8_t name[34];
+    const struct tpm_parent parent = srk();
+    assert_ok(tpm_nv_pick(fx.tpm, &index.nvPublic.nvIndex));
+    assert_ok(policy_command_code_digest(from, TPM2_CC_NV_Read, index.nvPublic.authPolicy.buffer));
+    const struct tpm_index at = {index.nvPublic.nvIndex, BYTES_OF(name)};
+    for (int guess = 0; guess < 2; guess++) {
+        CLEANUP(session_wipe) struct session s = {0}, p = {0};
+        HELD(fx.tpm);
+        assert_ok(session_start(fx.tpm, &parent, TPM2_SE_HMAC, &s));
+        assert_ok(session_start(fx.tpm, NULL, TPM2_SE_POLICY, &p));
+        if (!guess) {
+            assert_ok(index_define(fx.tpm, &s, &index, BYTES_OF(pin)));
+            assert_ok(index_name(&index, name));
+            COMMAND(w, NV_Write);
+            index_aim(&w, &s, &at, BYTES_OF(pin));
+            cmd_put_2b(&w, BYTES_OF(known));
+            PUT(&w, UINT16, 0);
+            assert_ok(cmd_exec(fx.tpm, &w, ERROR_TPM_ANY));
+            index.nvPublic.attributes |= TPMA_NV_WRITTEN;
+            assert_ok(index_name(&index, name));
+        }
+        assert_ok(policy_command_code(fx.tpm, &p, TPM2_CC_NV_Read));
+        COMMAND(c, NV_Read);
+        index_aim(&c, &p, &at, NO_BYTES);
+        c.encrypt_out = &p;
+        PUT(&c, UINT16, sizeof(known));
+        PUT(&c, UINT16, 0);
+        tap_clear();
+        assert_ok(cmd_exec(fx.tpm, &c, ERROR_TPM_ANY));
+        /* the answer as it went by: size 8, and the encrypted content, after header and length */
+        uint8_t stream[32], read[8];
+        assert_ok(soft_kdfa(HASH_SHA256, BYTES(guess ? wrong : pin, TPM_AUTH), "CFB",
+                            BYTES_OF(p.nonce_tpm), BYTES_OF(p.nonce_caller), 256, stream));
+        memcpy(read, tap.log[0].response + 16, sizeof(read));
+        assert_ok(soft_aes_cfb(false, stream, stream + 16, read, sizeof(read)));
+        assert_int_equal(memcmp(read, known, sizeof(known)) == 0, guess == 0);
+    }
+    assert_ok(tpm_nv_undefine(fx.tpm, at.nv, at.name));
+}
+
 /* ---- an owner who redefines a gate --------------------------------------------------------- */
 
 static const uint8_t owners[TPM_AUTH] = {'o', 'w', 'n', 'e', 'r', [31] = 1};
@@ -538,6 +589,7 @@ int main(void)
         TPM_TEST(test_no_command_tries_a_pin_past_a_gate),
         TPM_TEST(test_bound_sessions_try_no_pin),
         TPM_TEST(test_nobody_reads_a_gate_by_policy),
+        TPM_TEST(test_answers_are_encrypted_with_the_authorization),
         TPM_TEST(test_a_redefined_gate_leads_nowhere),
         TPM_TEST(test_wrong_salt_takes_no_try),
         TPM_TEST(test_a_false_gate_name_takes_no_try),

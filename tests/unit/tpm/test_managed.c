@@ -1,6 +1,9 @@
 /* Behind a resource manager: tpm2-abrmd on a bus of its own. No session stays between calls, since
  * an idle one hurts every other client of that TPM. */
-#include "seats.h"
+#include "limits.h"
+
+#include <fcntl.h>
+#include <pthread.h>
 
 /* As tpm_test.h does with the swtpm starter. */
 #include "../../lib/broker.c"
@@ -178,6 +181,87 @@ static void test_seats_leave_no_session(void **state)
     seat_end(&sealed);
 }
 
+static void test_limits_leave_no_session(void **state)
+{
+    (void)state;
+    struct limited l;
+    if (!installed)
+        skip();
+    fx.config.lock_dir = fx.dir;
+    limit_start(&l);
+    for (int i = 0; i < 6; i++) {
+        assert_limit_opens(&l, wrong, CKR_PIN_INCORRECT);
+        assert_int_equal(sessions(), 0);
+        assert_limit_opens(&l, pin, CKR_OK);
+        assert_int_equal(sessions(), 0);
+        assert_ok(limit_change(&l, pin));
+        assert_int_equal(sessions(), 0);
+    }
+    for (int i = 0; i < TRIES; i++)
+        assert_limit_opens(&l, wrong, CKR_PIN_INCORRECT);
+    assert_limit_opens(&l, pin, CKR_PIN_LOCKED);
+    assert_int_equal(sessions(), 0);
+    assert_int_equal(swtpm_lockout_counter(&fx.swtpm), 0);
+    limit_end(&l);
+    fx.config.lock_dir = NULL;
+}
+
+/* Each with a connection of its own, as two processes have. */
+struct changer {
+    const struct limited *limited;
+    const uint8_t *auth;
+    struct tpm *tpm;
+    CK_RV rv;
+};
+
+static void *change_once(void *argument)
+{
+    struct changer *c = argument;
+    const struct tpm_parent parent = srk();
+    const struct tpm_seat seat = seat_of(&c->limited->seat);
+    c->rv = tpm_limit_change(c->tpm, &parent, &seat, &c->limited->limit, BYTES_OF(seed),
+                             BYTES(c->auth, TPM_AUTH));
+    return NULL;
+}
+
+static void change_both(struct changer changer[2])
+{
+    pthread_t thread[2];
+    tap.n = TAP_LOG; /* the wire's log is one thread's */
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&thread[i], NULL, change_once, &changer[i]), 0);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pthread_join(thread[i], NULL), 0);
+}
+
+/* No lock guards single commands here; a change is several. */
+static void test_two_change_the_pin(void **state)
+{
+    (void)state;
+    struct limited l;
+    bool unsettled;
+    if (!installed)
+        skip();
+    fx.config.lock_dir = fx.dir;
+    limit_define(&l, 50);
+    struct changer changer[2] = {{&l, pin, NULL, CKR_OK}, {&l, other_pin, NULL, CKR_OK}};
+    for (int i = 0; i < 2; i++)
+        assert_ok(tpm_new(&fx.config, &changer[i].tpm));
+    for (int round = 0; round < 10; round++) {
+        change_both(changer);
+        assert_ok(changer[0].rv);
+        assert_ok(changer[1].rv);
+        bool first = opens(&l, pin, &unsettled) == CKR_OK;
+        bool second = opens(&l, other_pin, &unsettled) == CKR_OK;
+        assert_true(first != second);
+    }
+    assert_int_equal(swtpm_lockout_counter(&fx.swtpm), 0);
+    for (int i = 0; i < 2; i++)
+        tpm_free(&changer[i].tpm);
+    limit_end(&l);
+    fx.config.lock_dir = NULL;
+}
+
 static void test_two_clients(void **state)
 {
     (void)state;
@@ -233,6 +317,8 @@ int main(void)
         MANAGED_TEST(test_seats_leave_no_session),
         MANAGED_TEST(test_long_hmac),
         MANAGED_TEST(test_two_clients),
+        MANAGED_TEST(test_limits_leave_no_session),
+        MANAGED_TEST(test_two_change_the_pin),
     };
     return cmocka_run_group_tests_name("tpm/managed", tests, start, stop);
 }
