@@ -35,8 +35,7 @@ static void map_state(void)
     close(fd);
 }
 
-/* ---- what the peer does
- * -------------------------------------------------------------------------- */
+/* ---- what the peer does ---------------------------------------------------------------------- */
 
 static const char *user_pin(void)
 {
@@ -166,8 +165,7 @@ static CK_RV call_rename(void)
                                     &label, 1);
 }
 
-/* ---- what must hold afterwards
- * ------------------------------------------------------------------- */
+/* ---- what must hold afterwards --------------------------------------------------------------- */
 
 static LATCHKEY_ADMIN *admin(void)
 {

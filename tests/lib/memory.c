@@ -86,8 +86,7 @@ static const struct needle *match(const struct index *x, const uint8_t *p)
     return NULL;
 }
 
-/* ---- processes
- * ----------------------------------------------------------------------------------- */
+/* ---- processes ------------------------------------------------------------------------------- */
 
 struct region {
     uint64_t from, to;
@@ -189,8 +188,7 @@ unsigned memory_search(pid_t pid, const struct needles *list, enum memory_rule r
     return found;
 }
 
-/* ---- files
- * --------------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 static unsigned search_hex(const struct needles *list, const char *text, const char *path)
 {

@@ -124,7 +124,7 @@ static inline uint32_t command_send(const struct tpm_command *c, struct tpm_answ
     return ret->rc;
 }
 
-/* ---- small commands ------------------------------------------------------------------------ */
+/* ---- small commands -------------------------------------------------------------------------- */
 
 static inline void tpm_flush(uint32_t handle)
 {
