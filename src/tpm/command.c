@@ -351,11 +351,16 @@ static const struct {
     {TPM2_RC_SESSION_HANDLES, 2000, 20},
 };
 
-static unsigned pause_for(TSS2_RC rc, unsigned waited)
+/* 0: it does not say so, or has said it for so long that the command fails. Then the next ones are
+ * not waited for either, or a call of ten commands would take ten times as long to fail. */
+static unsigned pause_for(struct tpm *t, TSS2_RC rc, unsigned waited)
 {
     for (size_t i = 0; i < sizeof(again) / sizeof(*again); i++)
-        if (again[i].rc == rc_plain(rc) && waited < again[i].patience)
-            return again[i].pause;
+        if (again[i].rc == rc_plain(rc)) {
+            t->unwilling |= waited >= again[i].patience;
+            return t->unwilling ? 0 : again[i].pause;
+        }
+    t->unwilling = false;
     return 0;
 }
 
@@ -394,9 +399,7 @@ CK_RV cmd_send(struct tpm *t, struct cmd *c)
             reconnected = true;
             continue;
         }
-        if (c->rc == TPM2_RC_SUCCESS)
-            return CKR_OK;
-        unsigned pause = pause_for(c->rc, milliseconds_since(&start));
+        unsigned pause = pause_for(t, c->rc, milliseconds_since(&start));
         if (!pause)
             return CKR_OK;
         nanosleep(&(struct timespec){0, (long)pause * 1000000}, NULL);
