@@ -80,13 +80,13 @@ CK_RV admin_harden(struct library *lib, struct bytes old_code, struct bytes code
     if (!code.n || !max_tries || max_tries > 0xFFFF || interval > UINT32_MAX ||
         recovery > UINT32_MAX)
         return CKR_ARGUMENTS_BAD;
-    return tpm_harden(lib->tpm, old_code, code, (uint32_t)max_tries, (uint32_t)interval,
-                      (uint32_t)recovery);
+    return token_use_rv(tpm_harden(lib->tpm, old_code, code, (uint32_t)max_tries,
+                                   (uint32_t)interval, (uint32_t)recovery));
 }
 
 CK_RV admin_unlock(struct library *lib, struct bytes code)
 {
-    return tpm_unlock(lib->tpm, code);
+    return token_use_rv(tpm_unlock(lib->tpm, code));
 }
 
 CK_RV admin_nv_remove(struct library *lib, CK_ULONG handle)

@@ -340,6 +340,8 @@ static CK_RV attempt(struct tpm *t, struct cmd *c)
 
 /* ---- replay -------------------------------------------------------------------------------- */
 
+enum { PAUSE_MAX = 100 };
+
 /* Answers that mean "not executed, send again": how long to wait in all, in milliseconds. */
 static const struct {
     TSS2_RC rc;
@@ -351,11 +353,24 @@ static const struct {
     {TPM2_RC_SESSION_HANDLES, 2000, 20},
 };
 
-static unsigned pause_for(TSS2_RC rc, unsigned waited)
+/* What took long already will not be over at once: a TPM that is busy is not asked a thousand times
+ * a second. */
+static unsigned longer(unsigned pause, unsigned waited)
+{
+    unsigned grown = waited / 8 < PAUSE_MAX ? waited / 8 : PAUSE_MAX;
+    return grown > pause ? grown : pause;
+}
+
+/* 0: it does not say so, or has said it for so long that the command fails. Then the next ones are
+ * not waited for either, or a call of ten commands would take ten times as long to fail. */
+static unsigned pause_for(struct tpm *t, TSS2_RC rc, unsigned waited)
 {
     for (size_t i = 0; i < sizeof(again) / sizeof(*again); i++)
-        if (again[i].rc == rc_plain(rc) && waited < again[i].patience)
-            return again[i].pause;
+        if (again[i].rc == rc_plain(rc)) {
+            t->unwilling |= waited >= again[i].patience;
+            return t->unwilling ? 0 : longer(again[i].pause, waited);
+        }
+    t->unwilling = false;
     return 0;
 }
 
@@ -394,9 +409,7 @@ CK_RV cmd_send(struct tpm *t, struct cmd *c)
             reconnected = true;
             continue;
         }
-        if (c->rc == TPM2_RC_SUCCESS)
-            return CKR_OK;
-        unsigned pause = pause_for(c->rc, milliseconds_since(&start));
+        unsigned pause = pause_for(t, c->rc, milliseconds_since(&start));
         if (!pause)
             return CKR_OK;
         nanosleep(&(struct timespec){0, (long)pause * 1000000}, NULL);

@@ -10,7 +10,7 @@
 #include <base/error.h>
 #include "tpm.h"
 
-enum { RESIDENT_KEYS = 2, NONCE = 16, NAME_MAX_SIZE = 66 };
+enum { RESIDENT_KEYS = 2, EXTRA_HANDLES = 7, NONCE = 16, NAME_MAX_SIZE = 66 };
 
 /* ---- lock file: who owns the TPM's slots when there is no resource manager ------------------ */
 
@@ -93,6 +93,7 @@ struct tpm {
     int64_t gave_up; /* when the lock file was waited for in vain; milliseconds */
     bool unreached;  /* tcti_name did not answer */
     bool broken;     /* a command got no answer, or a spoilt one */
+    bool unwilling;  /* to the last command it said "again" until patience ended */
     enum pending pending;
     uint8_t pending_name[NAME_MAX_SIZE];
     size_t pending_name_n;
@@ -100,7 +101,8 @@ struct tpm {
     struct saved saved[SAVED_KEYS];
     struct session session; /* for key use; bare TPM only */
     TPM2_HANDLE primary;    /* the transient primary, when this call has made it */
-    TPM2_HANDLE extra[4];   /* what this call loaded besides; flushed at its end */
+    /* what this call loaded besides; flushed at its end, or when the TPM does it */
+    TPM2_HANDLE extra[EXTRA_HANDLES];
     uint64_t clock;
     struct secret owner_auth;
     bool owner_auth_read;
@@ -109,8 +111,9 @@ struct tpm {
 /* Around a command that makes a handle: what it is going to be, written to the lock file's record;
  * PENDING_NONE once the handle is known or was refused. name: of the object. */
 void handle_pending(struct tpm *t, enum pending what, struct bytes name);
-/* Still pending after a lost answer: look for the handle and flush it. */
-void settle_pending(struct tpm *t);
+/* Still pending after a lost answer: look for the handle and flush it. An error: the TPM does not
+ * say which handles there are, and it stays pending. */
+CK_RV settle_pending(struct tpm *t);
 
 /* Every port function is one hold: mutex, connection, lock file, other owners' handles flushed. */
 CK_RV tpm_enter(struct tpm *t);

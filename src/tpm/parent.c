@@ -123,11 +123,13 @@ static CK_RV create_primary(struct tpm *t, struct bytes expected, TPM2_HANDLE *r
     cmd_put_2b(&c, NO_BYTES);
     PUT(&c, TPML_PCR_SELECTION, &no_pcrs);
     handle_pending(t, PENDING_OBJECT, expected);
-    CK_RV rv = cmd_exec(t, &c, ERROR_TPM_OWNER);
-    if (rv == CKR_OK)
+    CK_RV rv = cmd_send(t, &c); /* a lost answer stays pending */
+    if (rv == CKR_OK && c.rc == TPM2_RC_SUCCESS)
         extra_add(t, c.made);
-    else if (!t->broken)
+    else if (rv == CKR_OK)
         handle_pending(t, PENDING_NONE, NO_BYTES);
+    if (rv == CKR_OK)
+        rv = error_tpm(ERROR_TPM_OWNER, c.name, c.rc);
     if (s.handle)
         session_end(t, &s);
     TRY(rv);

@@ -4,28 +4,40 @@
 
 /* ---- what one call loads besides ----------------------------------------------------------- */
 
+static void extra_keep(struct tpm *t, TPM2_HANDLE handle)
+{
+    extra_forget(t, handle); /* after a reset of the TPM a number comes again */
+    for (size_t i = 0; i < EXTRA_HANDLES; i++)
+        if (!t->extra[i]) {
+            t->extra[i] = handle;
+            return;
+        }
+    log_error("more handles than a TPM has slots; 0x%x stays", handle);
+}
+
+/* A slot that is given up only in our books is lost for everybody until the TPM's next start: what
+ * the TPM does not flush now is tried again whenever a hold ends, or by the next owner. */
 void flush_handle(struct tpm *t, TPM2_HANDLE handle)
 {
     COMMAND(c, FlushContext, .repeatable = true);
     PUT(&c, UINT32, handle); /* flushHandle is a parameter, not in the handle area */
-    if (cmd_send(t, &c) == CKR_OK && c.rc != TPM2_RC_SUCCESS)
+    CK_RV rv = cmd_send(t, &c);
+    bool was_gone = rv == CKR_OK && rc_plain(c.rc) == TPM2_RC_HANDLE;
+    if (was_gone)
         log_debug("handle 0x%x was gone already", handle);
+    else if (!t->managed && (rv != CKR_OK || c.rc != TPM2_RC_SUCCESS))
+        extra_keep(t, handle);
 }
 
 void extra_add(struct tpm *t, TPM2_HANDLE handle)
 {
-    for (size_t i = 0; i < sizeof(t->extra) / sizeof(*t->extra); i++)
-        if (!t->extra[i]) {
-            t->extra[i] = handle;
-            handle_pending(t, PENDING_NONE, NO_BYTES);
-            return;
-        }
-    log_error("more handles in one call than a TPM has slots; 0x%x stays", handle);
+    extra_keep(t, handle);
+    handle_pending(t, PENDING_NONE, NO_BYTES);
 }
 
 void extra_forget(struct tpm *t, TPM2_HANDLE handle)
 {
-    for (size_t i = 0; i < sizeof(t->extra) / sizeof(*t->extra); i++)
+    for (size_t i = 0; i < EXTRA_HANDLES; i++)
         if (t->extra[i] == handle)
             t->extra[i] = 0;
     if (t->primary == handle)
@@ -34,13 +46,13 @@ void extra_forget(struct tpm *t, TPM2_HANDLE handle)
 
 void extra_flush(struct tpm *t, TPM2_HANDLE handle)
 {
-    flush_handle(t, handle);
     extra_forget(t, handle);
+    flush_handle(t, handle);
 }
 
 void extras_flush(struct tpm *t)
 {
-    for (size_t i = 0; i < sizeof(t->extra) / sizeof(*t->extra); i++)
+    for (size_t i = 0; i < EXTRA_HANDLES; i++)
         if (t->extra[i])
             extra_flush(t, t->extra[i]);
 }
@@ -135,8 +147,8 @@ static TPM2_HANDLE load_context(struct tpm *t, struct bytes name)
     CK_RV rv = cmd_send(t, &c);
     if (rv == CKR_OK && c.rc == TPM2_RC_SUCCESS)
         return c.made;
-    if (rv != CKR_OK)
-        settle_pending(t);
+    if (rv == CKR_OK)
+        handle_pending(t, PENDING_NONE, NO_BYTES);
     buf_free(&s->context);
     return 0;
 }
@@ -211,7 +223,10 @@ static CK_RV key_load(struct tpm *t, const struct tpm_key *key, struct bytes nam
         make_room(t, r);
         TPM2_HANDLE handle = load_context(t, name);
         if (!handle)
+            TRY(settle_pending(t)); /* its answer was lost: Load comes instead */
+        if (!handle)
             TRY(load_object(t, &key->parent, name, key->pub, key->priv, &handle));
+        extra_forget(t, handle); /* that one was another, before a reset of the TPM */
         *r = (struct resident){.handle = handle, .name_n = name.n};
         memcpy(r->name, name.p, name.n);
         handle_pending(t, PENDING_NONE, NO_BYTES);
@@ -284,7 +299,12 @@ static CK_RV use_once(struct tpm *t, const struct tpm_key *key, struct bytes nam
     TRY(key_session(t, &s));
     set_session(c, s, key->auth, in && s, out && s);
     c->handle[0] = (struct cmd_handle){r->handle, BYTES(r->name, r->name_n)};
-    return cmd_send(t, c);
+    if (c->makes_handle)
+        handle_pending(t, PENDING_OBJECT, NO_BYTES);
+    CK_RV rv = cmd_send(t, c);
+    if (c->makes_handle && rv == CKR_OK && c->rc != TPM2_RC_SUCCESS)
+        handle_pending(t, PENDING_NONE, NO_BYTES);
+    return rv;
 }
 
 CK_RV key_use_with(struct tpm *t, const struct tpm_key *key, struct cmd *c, unsigned handles)
@@ -306,7 +326,8 @@ CK_RV key_use_with(struct tpm *t, const struct tpm_key *key, struct cmd *c, unsi
         if (rv != CKR_OK) {
             /* the connection broke or the answer was spoilt: whether the TPM went on is unknown,
              * so its nonces are; using a key once more changes nothing */
-            settle_pending(t);
+            if (settle_pending(t) != CKR_OK)
+                break;
             residents_flush(t);
         }
     }

@@ -381,7 +381,7 @@ CK_RV seat_change_surely(struct tpm *t, const struct tpm_parent *parent,
     CK_RV rv = change(t, parent, seat, auth, seed, new_auth);
     if (rv == CKR_OK || !t->broken)
         return rv;
-    settle_pending(t);
+    TRY(settle_pending(t));
     extras_flush(t);
     return change(t, parent, seat, NO_BYTES, seed, new_auth);
 }

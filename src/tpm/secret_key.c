@@ -73,11 +73,7 @@ static CK_RV import_command(struct tpm *t, const struct tpm_parent *parent, stru
     cmd_put_2b(&c, duplicate);
     cmd_put_2b(&c, seed);
     PUT(&c, UINT16, TPM2_ALG_NULL);
-    TRY(cmd_send(t, &c));
-    /* part 3, 13.3: the halves of the key do not fit each other */
-    if (rc_plain(c.rc) == TPM2_RC_BINDING || rc_plain(c.rc) == TPM2_RC_ECC_POINT)
-        return CKR_ATTRIBUTE_VALUE_INVALID;
-    TRY(error_tpm(ERROR_TPM_ANY, c.name, c.rc));
+    TRY(cmd_exec(t, &c, ERROR_TPM_IMPORT));
     struct bytes priv = cmd_get_2b(&c);
     TRY(cmd_parsed(&c));
     return append_2b(ret_priv, priv);
@@ -177,7 +173,7 @@ static CK_RV aes_chunk(struct tpm *t, const struct tpm_key *key, TPM2_ALG_ID mod
     PUT(&c, UINT16, mode);
     cmd_put_2b(&c, iv ? BYTES(iv, 16) : NO_BYTES);
     TRY(key_use(t, key, &c));
-    TRY(error_tpm(ERROR_TPM_KEY, c.name, c.rc));
+    TRY(error_tpm(ERROR_TPM_ANY, c.name, c.rc));
     struct bytes out = cmd_get_2b(&c), next = cmd_get_2b(&c);
     TRY(cmd_parsed(&c));
     if (out.n != in.n || (iv && next.n != 16))
@@ -231,7 +227,7 @@ static CK_RV hmac_short(struct tpm *t, const struct tpm_key *key, enum hash h, s
     cmd_put_2b(&c, data);
     PUT(&c, UINT16, hash_alg[h]);
     TRY(key_use(t, key, &c));
-    TRY(error_tpm(ERROR_TPM_KEY, c.name, c.rc));
+    TRY(error_tpm(ERROR_TPM_ANY, c.name, c.rc));
     return take_hmac(&c, h, ret);
 }
 
@@ -255,7 +251,7 @@ static CK_RV hmac_start(struct tpm *t, const struct tpm_key *key, enum hash h, s
     cmd_put_2b(&c, BYTES_OF(ret->auth));
     PUT(&c, UINT16, hash_alg[h]);
     TRY(key_use(t, key, &c));
-    TRY(error_tpm(ERROR_TPM_KEY, c.name, c.rc));
+    TRY(error_tpm(ERROR_TPM_ANY, c.name, c.rc));
     extra_add(t, c.made);
     ret->handle = c.made;
     return CKR_OK;
@@ -319,7 +315,7 @@ CK_RV tpm_rekey(struct tpm *t, const struct tpm_key *key, struct bytes new_auth,
     c.handle[1].name = key->parent.name;
     cmd_put_2b(&c, new_auth);
     TRY(key_use_with(t, key, &c, 2));
-    TRY(error_tpm(ERROR_TPM_KEY, c.name, c.rc));
+    TRY(error_tpm(ERROR_TPM_ANY, c.name, c.rc));
     struct bytes priv = cmd_get_2b(&c);
     TRY(cmd_parsed(&c));
     return append_2b(ret_priv, priv);

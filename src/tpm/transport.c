@@ -175,8 +175,8 @@ static void write_record(struct tpm *t)
             r.handle[r.n++] = t->key[i].handle;
     if (t->session.handle)
         r.handle[r.n++] = t->session.handle;
-    for (size_t i = 0; i < sizeof(t->extra) / sizeof(*t->extra); i++)
-        if (t->extra[i])
+    for (size_t i = 0; i < EXTRA_HANDLES; i++)
+        if (t->extra[i] && r.n < sizeof(r.handle) / sizeof(*r.handle))
             r.handle[r.n++] = t->extra[i];
     r.pending = t->pending;
     r.pending_name_n = (uint32_t)t->pending_name_n;
@@ -207,62 +207,75 @@ static bool named(const struct lock_record *r, TPM2_HANDLE handle)
     return false;
 }
 
-static bool has_name(struct tpm *t, TPM2_HANDLE handle, struct bytes name)
+static CK_RV has_name(struct tpm *t, TPM2_HANDLE handle, struct bytes name, bool *ret)
 {
     COMMAND(c, ReadPublic, .handles = 1, .repeatable = true);
     c.handle[0].handle = handle;
-    if (cmd_send(t, &c) != CKR_OK || c.rc != TPM2_RC_SUCCESS)
-        return false;
+    *ret = false;
+    TRY(cmd_send(t, &c));
+    if (rc_plain(c.rc) == TPM2_RC_HANDLE || rc_lost_object(c.rc) || c.rc == TPM2_RC_SEQUENCE)
+        return CKR_OK; /* gone, or none that has a Name */
+    TRY(error_tpm(ERROR_TPM_ANY, c.name, c.rc));
     cmd_get_2b(&c);
-    return bytes_equal(cmd_get_2b(&c), name) && !c.bad;
+    *ret = bytes_equal(cmd_get_2b(&c), name);
+    return cmd_parsed(&c);
 }
 
 /* An object is known by its Name; a session, which has none, only when it is the one that the
  * record does not explain. What may be a stranger's is left alone. */
-static void flush_pending(struct tpm *t, const struct lock_record *r)
+static CK_RV flush_pending(struct tpm *t)
 {
     TPMS_CAPABILITY_DATA data;
     TPM2_HANDLE unknown = 0;
     unsigned unknowns = 0;
-    bool session = r->pending == PENDING_SESSION;
+    bool session = t->pending == PENDING_SESSION, ours = true;
+    struct bytes name = BYTES(t->pending_name, t->pending_name_n);
     uint32_t first = (uint32_t)(session ? TPM2_HT_LOADED_SESSION : TPM2_HT_TRANSIENT)
                      << TPM2_HR_SHIFT;
-    if (get_capability(t, TPM2_CAP_HANDLES, first, 16, &data) != CKR_OK)
-        return;
+    TRY(get_capability(t, TPM2_CAP_HANDLES, first, 16, &data));
     for (uint32_t i = 0; i < data.data.handles.count && i < TPM2_MAX_CAP_HANDLES; i++) {
         TPM2_HANDLE handle = data.data.handles.handle[i];
-        if (named(r, handle) || (!session && r->pending_name_n &&
-                                 !has_name(t, handle, BYTES(r->pending_name, r->pending_name_n))))
+        if (named(&t->record, handle))
+            continue;
+        if (!session && name.n)
+            TRY(has_name(t, handle, name, &ours));
+        if (!ours)
             continue;
         unknown = handle;
         unknowns++;
     }
     if (unknowns == 1)
         flush_handle(t, unknown);
+    return CKR_OK;
 }
 
 /* An answer was lost on its way: the handle that it told may be there. */
-void settle_pending(struct tpm *t)
+CK_RV settle_pending(struct tpm *t)
 {
     if (t->pending == PENDING_NONE)
-        return;
+        return CKR_OK;
     if (!t->managed) /* a resource manager clears up after a broken connection */
-        flush_pending(t, &t->record);
+        TRY(flush_pending(t));
     handle_pending(t, PENDING_NONE, NO_BYTES);
+    return CKR_OK;
 }
 
 /* The file was made anew (a cleaner of old files had it) or spoilt: nobody has flushed for us. What
  * is still what we know stays ours; a session has no Name to ask for, its next use tells. */
 static void keep_own(struct tpm *t)
 {
+    bool ours;
     for (size_t i = 0; i < RESIDENT_KEYS; i++)
         if (t->key[i].handle &&
-            !has_name(t, t->key[i].handle, BYTES(t->key[i].name, t->key[i].name_n)))
+            has_name(t, t->key[i].handle, BYTES(t->key[i].name, t->key[i].name_n), &ours) ==
+                CKR_OK &&
+            !ours)
             t->key[i] = (struct resident){0};
     write_record(t);
 }
 
-/* Somebody else had the TPM since: what he left is flushed, what we had he has flushed. */
+/* Somebody else had the TPM since: what he left is flushed, what we had he has flushed. What he was
+ * about to make is ours to look for. */
 static void take_over(struct tpm *t)
 {
     static const uint8_t nobody[sizeof(t->id)];
@@ -272,14 +285,11 @@ static void take_over(struct tpm *t)
         keep_own(t);
         return;
     }
-    t->pending = PENDING_NONE; /* what it was, the owner in between has seen to */
     const struct lock_record theirs = t->record;
     residents_forget(t);
-    if (theirs.pending != PENDING_NONE)
-        flush_pending(t, &theirs);
     for (uint32_t i = 0; i < theirs.n; i++)
         flush_handle(t, theirs.handle[i]);
-    write_record(t);
+    handle_pending(t, theirs.pending, BYTES(theirs.pending_name, theirs.pending_name_n));
 }
 
 static int64_t milliseconds(void)
@@ -311,8 +321,13 @@ static CK_RV enter_bare(struct tpm *t, int64_t since)
         return rv;
     }
     take_over(t);
-    settle_pending(t);
-    return CKR_OK;
+    extras_flush(t); /* what could not be flushed before: its slots are needed */
+    rv = settle_pending(t);
+    if (rv != CKR_OK && t->reopen)
+        transport_close(t);
+    if (rv != CKR_OK)
+        lock_file_release(&t->lock);
+    return rv;
 }
 
 CK_RV tpm_enter(struct tpm *t)
@@ -374,9 +389,11 @@ CK_RV tpm_new(const struct config *config, struct tpm **ret)
  * process is at work on the TPM, it has done so. */
 static void flush_at_end(struct tpm *t)
 {
-    bool any = t->session.handle != 0;
+    bool any = t->session.handle != 0 || t->pending != PENDING_NONE;
     for (size_t i = 0; i < RESIDENT_KEYS; i++)
         any |= t->key[i].handle != 0;
+    for (size_t i = 0; i < EXTRA_HANDLES; i++)
+        any |= t->extra[i] != 0;
     if (!any || t->managed || lock_file_busy(&t->lock) || tpm_enter(t) != CKR_OK)
         return;
     residents_flush(t);

@@ -31,7 +31,8 @@ static struct {
     size_t count, room;
     enum proxy_fault fault;
     uint32_t fault_code, fault_value;
-    unsigned fault_nth;
+    unsigned fault_nth, fault_times, struck;
+    bool vanished;
 } proxy = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static const struct {
@@ -119,23 +120,81 @@ static enum proxy_fault take_fault(uint32_t code, uint32_t *value)
 {
     enum proxy_fault fault = PROXY_NO_FAULT;
     pthread_mutex_lock(&proxy.lock);
-    if (proxy.fault != PROXY_NO_FAULT && (proxy.fault_code == 0 || proxy.fault_code == code) &&
-        --proxy.fault_nth == 0) {
+    bool meant = proxy.fault_code == 0 || proxy.fault_code == code;
+    if (meant && proxy.fault_nth > 1) {
+        proxy.fault_nth--;
+    } else if (meant && proxy.fault != PROXY_NO_FAULT) {
         fault = proxy.fault;
         *value = proxy.fault_value;
-        proxy.fault = PROXY_NO_FAULT;
+        proxy.struck++;
+        proxy.vanished = fault == PROXY_VANISH;
+        if (proxy.fault_times != PROXY_FOR_EVER && --proxy.fault_times == 0)
+            proxy.fault = PROXY_NO_FAULT;
     }
     pthread_mutex_unlock(&proxy.lock);
     return fault;
 }
 
+static bool vanished(void)
+{
+    pthread_mutex_lock(&proxy.lock);
+    bool is = proxy.vanished;
+    pthread_mutex_unlock(&proxy.lock);
+    return is;
+}
+
+static void put_u32(uint8_t *p, uint32_t v)
+{
+    for (int i = 0; i < 4; i++)
+        p[i] = (uint8_t)(v >> (24 - 8 * i));
+}
+
 static void error_response(struct exchange *e, uint32_t rc)
 {
-    const uint8_t response[] = {
-        0x80,       0x01, 0, 0, 0, 10, (uint8_t)(rc >> 24), (uint8_t)(rc >> 16), (uint8_t)(rc >> 8),
-        (uint8_t)rc};
-    memcpy(e->response, response, sizeof response);
-    e->response_size = sizeof response;
+    static const uint8_t head[] = {0x80, 0x01, 0, 0, 0, 10};
+    memcpy(e->response, head, sizeof head);
+    put_u32(e->response + 6, rc);
+    e->response_size = 10;
+}
+
+/* The answer has n bytes now, and says so. */
+static void resize(struct exchange *e, size_t n)
+{
+    if (n > e->response_size)
+        memset(e->response + e->response_size, 0x5A, n - e->response_size);
+    e->response_size = n;
+    put_u32(e->response + 2, (uint32_t)n);
+}
+
+static void spoil(struct exchange *e, enum proxy_fault fault, uint32_t value)
+{
+    size_t n = e->response_size;
+    switch (fault) {
+    case PROXY_DELAY:
+        sleep_ms(value);
+        break;
+    case PROXY_CORRUPT:
+        e->response[n - 1] ^= 0xFF;
+        break;
+    case PROXY_GARBAGE:
+        memset(e->response, 0xA5, 10);
+        e->response_size = 10;
+        break;
+    case PROXY_SHORT:
+        resize(e, n > 10 ? 10 + (n - 10) / 2 : n);
+        break;
+    case PROXY_LONG:
+        resize(e, n + value < sizeof e->response ? n + value : n);
+        break;
+    case PROXY_TRUNCATE:
+        e->response_size = n / 2;
+        break;
+    case PROXY_SIZE:
+        put_u32(e->response + 2, value);
+        break;
+    default:
+        break;
+    }
 }
 
 /* Fills the exchange's response; false: hang up on the client. */
@@ -143,22 +202,20 @@ static bool answer(struct exchange *e)
 {
     uint32_t value = 0;
     enum proxy_fault fault = take_fault(e->code, &value);
-    if (fault == PROXY_DROP)
+    if (fault == PROXY_DROP || fault == PROXY_VANISH)
         return false;
     if (fault == PROXY_ERROR) {
         error_response(e, value);
         return true;
     }
+    if (fault == PROXY_RESET)
+        swtpm_reset(proxy.tpm);
+    if (fault == PROXY_POWER_CUT)
+        swtpm_power_cut(proxy.tpm);
     e->response_size = swtpm_exchange(proxy.tpm->socket, e->request, e->request_size, e->response,
                                       sizeof e->response);
-    if (fault == PROXY_DELAY)
-        sleep_ms(value);
-    if (fault == PROXY_CORRUPT && e->response_size > 0)
-        e->response[e->response_size - 1] ^= 0xFF;
-    if (fault == PROXY_GARBAGE) {
-        memset(e->response, 0xA5, 10);
-        e->response_size = 10;
-    }
+    if (e->response_size > 0)
+        spoil(e, fault, value);
     return fault != PROXY_DROP_ANSWER && e->response_size > 0;
 }
 
@@ -179,7 +236,9 @@ static bool serve_command(int fd)
     if (e.response_size >= 10)
         e.rc = u32(e.response + 6);
     record(&e);
-    return alive && write_fully(fd, e.response, e.response_size);
+    /* what is less than it says is followed by nothing */
+    return alive && write_fully(fd, e.response, e.response_size) &&
+           u32(e.response + 2) == e.response_size;
 }
 
 /* Control messages are one datagram-like request and one answer; passed on unread. */
@@ -213,8 +272,8 @@ static void *proxy_main(void *unused)
         if (fds[0].revents != 0)
             break;
         for (nfds_t i = n; i-- > 3;) {
-            if (fds[i].revents == 0 ||
-                (is_control[i] ? serve_control(fds[i].fd) : serve_command(fds[i].fd)))
+            if (fds[i].revents == 0 || (!vanished() && (is_control[i] ? serve_control(fds[i].fd)
+                                                                      : serve_command(fds[i].fd))))
                 continue;
             close(fds[i].fd);
             n--;
@@ -303,20 +362,41 @@ bool proxy_carries(const void *p, size_t n)
     return found;
 }
 
-void proxy_fault(enum proxy_fault kind, uint32_t code, unsigned nth, uint32_t value)
+void proxy_fault_times(enum proxy_fault kind, uint32_t code, unsigned nth, uint32_t value,
+                       unsigned times)
 {
     pthread_mutex_lock(&proxy.lock);
     proxy.fault = kind;
     proxy.fault_code = code;
     proxy.fault_nth = nth;
     proxy.fault_value = value;
+    proxy.fault_times = times;
+    proxy.struck = 0;
+    proxy.vanished = false;
     pthread_mutex_unlock(&proxy.lock);
+}
+
+void proxy_fault(enum proxy_fault kind, uint32_t code, unsigned nth, uint32_t value)
+{
+    proxy_fault_times(kind, code, nth, value, 1);
+}
+
+unsigned proxy_fault_strikes(void)
+{
+    pthread_mutex_lock(&proxy.lock);
+    unsigned struck = proxy.struck;
+    pthread_mutex_unlock(&proxy.lock);
+    return struck;
 }
 
 bool proxy_fault_struck(void)
 {
+    return proxy_fault_strikes() > 0;
+}
+
+void proxy_leads_to(struct swtpm *t)
+{
     pthread_mutex_lock(&proxy.lock);
-    bool struck = proxy.fault == PROXY_NO_FAULT;
+    proxy.tpm = t;
     pthread_mutex_unlock(&proxy.lock);
-    return struck;
 }

@@ -13,7 +13,15 @@ enum proxy_fault {
     PROXY_DROP_ANSWER, /* the TPM executes the command, its answer is lost */
     PROXY_CORRUPT,     /* flip the answer's last byte */
     PROXY_GARBAGE,     /* an answer of random length field and content */
+    PROXY_SHORT,     /* half of what follows the answer's head is missing; its size field agrees */
+    PROXY_LONG,      /* value: bytes more; its size field agrees */
+    PROXY_TRUNCATE,  /* the answer breaks off in the middle, then hang up */
+    PROXY_SIZE,      /* value: what the answer's size field says */
+    PROXY_RESET,     /* a reboot of the TPM before it sees the command; orderly */
+    PROXY_POWER_CUT, /* the same without TPM2_Shutdown */
+    PROXY_VANISH,    /* hang up, and on everybody who connects, until the next proxy_fault */
 };
+#define PROXY_FOR_EVER 0
 
 /* Starts listening on path (and path.ctrl) in front of t. One proxy a process. */
 void proxy_start(struct swtpm *t, const char *path);
@@ -32,8 +40,15 @@ void proxy_print(const char *step);
 bool proxy_carries(const void *p, size_t n);
 /* The next fault: on the nth (from 1) command with this code (0: any), once, from now on. */
 void proxy_fault(enum proxy_fault kind, uint32_t code, unsigned nth, uint32_t value);
+/* On this many commands one after the other; PROXY_FOR_EVER: until the next proxy_fault. */
+void proxy_fault_times(enum proxy_fault kind, uint32_t code, unsigned nth, uint32_t value,
+                       unsigned times);
 /* Did it strike? */
 bool proxy_fault_struck(void);
+/* How often? */
+unsigned proxy_fault_strikes(void);
+/* Another TPM is behind it from now on. */
+void proxy_leads_to(struct swtpm *t);
 const char *tpm_command_name(uint32_t code);
 
 #endif

@@ -229,20 +229,25 @@ void swtpm_stop(struct swtpm *t)
     end_process(t, SIGTERM);
 }
 
-void swtpm_reset(struct swtpm *t)
+/* CMD_INIT of swtpm's control channel: the TPM's reset line. */
+void swtpm_power_cut(struct swtpm *t)
 {
+    static const uint8_t init[] = {0, 0, 0, 2, 0, 0, 0, 0};
+    uint8_t result[4] = {1};
     char control[112];
     snprintf(control, sizeof control, "%s.ctrl", t->socket);
-    shutdown_clear(t);
-    pid_t pid = fork();
-    if (pid == 0) {
-        execlp("swtpm_ioctl", "swtpm_ioctl", "--unix", control, "-i", (char *)NULL);
-        _exit(127);
-    }
-    int status;
-    if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0)
-        die("swtpm_ioctl -i");
+    int fd = unix_connect(control);
+    if (fd < 0 || !write_fully(fd, init, sizeof init) || !read_fully(fd, result, sizeof result) ||
+        get_u32(result) != 0)
+        die("CMD_INIT");
+    close(fd);
     startup(t);
+}
+
+void swtpm_reset(struct swtpm *t)
+{
+    shutdown_clear(t);
+    swtpm_power_cut(t);
 }
 
 void swtpm_clear(struct swtpm *t)

@@ -25,6 +25,8 @@ void swtpm_restart(struct swtpm *t);
 /* A reboot of the machine (orderly), the process staying: transient objects and sessions are gone.
  */
 void swtpm_reset(struct swtpm *t);
+/* The same without TPM2_Shutdown: costs a dictionary-attack try where a PIN was used. */
+void swtpm_power_cut(struct swtpm *t);
 /* TPM2_Clear by the platform: a new storage seed; NV indices of the owner and persistent keys go.
  */
 void swtpm_clear(struct swtpm *t);
