@@ -35,7 +35,8 @@ struct lock_file {
 /* Waits at most timeout seconds; CKR_DEVICE_ERROR then, naming the holder. Reads the record (zeroed
  * when it is new or damaged). */
 CK_RV lock_file_take(struct lock_file *l, unsigned timeout, struct lock_record *ret);
-void lock_file_write(struct lock_file *l, const struct lock_record *record);
+/* False, and logged: what was written before may still be there. */
+bool lock_file_write(struct lock_file *l, const struct lock_record *record);
 void lock_file_release(struct lock_file *l);
 /* Where the lock of this TCTI lies. */
 CK_RV lock_file_path(const struct config *config, const char *tcti, char *ret, size_t n);

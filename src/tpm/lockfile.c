@@ -137,15 +137,37 @@ static int set_lock(int fd, short type)
     return done;
 }
 
-static void read_record(const struct lock_file *l, struct lock_record *ret)
+/* How much of the record was read or written; -1 with errno. */
+static ssize_t transfer(int fd, struct on_disk *disk, bool out)
+{
+    size_t done = 0;
+    while (done < sizeof(*disk)) {
+        uint8_t *p = (uint8_t *)disk + done;
+        ssize_t n = out ? pwrite(fd, p, sizeof(*disk) - done, (off_t)done)
+                        : pread(fd, p, sizeof(*disk) - done, (off_t)done);
+        if (n == 0 || (n < 0 && errno != EINTR))
+            return n < 0 ? n : (ssize_t)done;
+        done += n > 0 ? (size_t)n : 0;
+    }
+    return (ssize_t)done;
+}
+
+/* An empty or damaged file is no record. One that cannot be read may be: whoever went on would lose
+ * what it says of handles in the TPM. */
+static CK_RV read_record(const struct lock_file *l, struct lock_record *ret)
 {
     struct on_disk disk;
     const size_t most = sizeof(disk.record.handle) / sizeof(disk.record.handle[0]);
+    ssize_t n = transfer(l->fd, &disk, false);
     *ret = (struct lock_record){0};
-    if (pread(l->fd, &disk, sizeof(disk), 0) == (ssize_t)sizeof(disk) &&
-        memcmp(disk.magic, magic, sizeof(magic)) == 0 && disk.record.n <= most &&
-        disk.record.pending_name_n <= NAME_MAX_SIZE)
+    if (n < 0) {
+        error_errno("cannot read the TPM lock file", l->path, errno);
+        return CKR_DEVICE_ERROR;
+    }
+    if (n == (ssize_t)sizeof(disk) && memcmp(disk.magic, magic, sizeof(magic)) == 0 &&
+        disk.record.n <= most && disk.record.pending_name_n <= NAME_MAX_SIZE)
         *ret = disk.record;
+    return CKR_OK;
 }
 
 static CK_RV wait_for_lock(struct lock_file *l, unsigned timeout)
@@ -186,8 +208,8 @@ CK_RV lock_file_take(struct lock_file *l, unsigned timeout, struct lock_record *
             TRY(open_file(l));
         CK_RV rv = wait_for_lock(l, timeout);
         if (rv != CKR_OK || still_there(l)) {
-            if (rv == CKR_OK)
-                read_record(l, ret);
+            if (rv == CKR_OK && (rv = read_record(l, ret)) != CKR_OK)
+                lock_file_release(l);
             return rv;
         }
         close(l->fd);
@@ -197,12 +219,14 @@ CK_RV lock_file_take(struct lock_file *l, unsigned timeout, struct lock_record *
                      l->path);
 }
 
-void lock_file_write(struct lock_file *l, const struct lock_record *record)
+bool lock_file_write(struct lock_file *l, const struct lock_record *record)
 {
     struct on_disk disk = {.record = *record};
     memcpy(disk.magic, magic, sizeof(magic));
-    if (pwrite(l->fd, &disk, sizeof(disk), 0) != (ssize_t)sizeof(disk))
-        log_warn("%s cannot be written: %s", l->path, strerror(errno));
+    if (transfer(l->fd, &disk, true) == (ssize_t)sizeof(disk))
+        return true;
+    log_warn("%s cannot be written: %s", l->path, strerror(errno));
+    return false;
 }
 
 void lock_file_release(struct lock_file *l)
