@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,15 +40,15 @@ static bool may_write_in(const char *dir)
 bool files_writable(const char *path)
 {
     /* the journal lies beside what a link points to */
-    CLEANUP(free_string) char *real = realpath(path, NULL);
-    if (real)
+    char real[PATH_MAX]; /* no allocation: memory that is out is no missing permission */
+    if (realpath(path, real))
         return faccessat(AT_FDCWD, real, W_OK, AT_EACCESS) == 0 && to_parent(real) &&
                may_write_in(real);
-    CLEANUP(free_string) char *above = strdup(path);
-    while (above && errno == ENOENT && to_parent(above)) {
+    snprintf(real, sizeof(real), "%s", path);
+    while (errno == ENOENT && to_parent(real)) {
         struct stat st;
-        if (stat(above, &st) == 0)
-            return S_ISDIR(st.st_mode) && may_write_in(above);
+        if (stat(real, &st) == 0)
+            return S_ISDIR(st.st_mode) && may_write_in(real);
     }
     return false;
 }

@@ -40,11 +40,11 @@ static void make_absolute(char **path)
 
 static bool parse_text(const char *v, void *field)
 {
-    char *copy = *v ? strdup(v) : NULL, **text = field;
-    if (!copy)
+    char **text = field;
+    if (!*v)
         return false;
     free(*text);
-    *text = copy;
+    *text = strdup(v); /* NULL: set() notices */
     return true;
 }
 
@@ -149,20 +149,21 @@ static void *field_of(const struct config *c, const struct key *key)
     return (void *)((uintptr_t)c + key->field);
 }
 
-/* False when there is no such key or the value is none it can have; says so in the log. */
-static bool set(struct config *c, const char *name, const char *value, const char *from)
+/* CKR_ARGUMENTS_BAD: there is no such key or the value is none it can have; the log says so. */
+static CK_RV set(struct config *c, const char *name, const char *value, const char *from)
 {
     for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
         if (strcmp(keys[i].name, name) != 0)
             continue;
-        if (keys[i].parse(value, field_of(c, &keys[i])))
-            return true;
+        char **field = field_of(c, &keys[i]);
+        if (keys[i].parse(value, field))
+            return keys[i].parse != parse_text || *field ? CKR_OK : CKR_HOST_MEMORY;
         log_error("%s: %s = %s is not a value this key can have; see latchkey.conf(5)", from, name,
                   value);
-        return false;
+        return CKR_ARGUMENTS_BAD;
     }
     log_error("%s: unknown key '%s'; see latchkey.conf(5)", from, name);
-    return false;
+    return CKR_ARGUMENTS_BAD;
 }
 
 static char *trim(char *s)
@@ -186,20 +187,22 @@ static char *unquote(char *s)
     return s + 1;
 }
 
-static void read_line(struct config *c, char *line, const char *path, unsigned number)
+/* A line that cannot be understood is passed over. */
+static CK_RV read_line(struct config *c, char *line, const char *path, unsigned number)
 {
     char *text = trim(line);
     if (*text == '\0' || *text == '#')
-        return;
+        return CKR_OK;
     char from[512];
     snprintf(from, sizeof(from), "%s line %u", path, number);
     char *equals = strchr(text, '=');
     if (!equals) {
         log_error("%s: expected 'key = value'", from);
-        return;
+        return CKR_OK;
     }
     *equals = '\0';
-    set(c, trim(text), unquote(trim(equals + 1)), from);
+    CK_RV rv = set(c, trim(text), unquote(trim(equals + 1)), from);
+    return rv == CKR_ARGUMENTS_BAD ? CKR_OK : rv;
 }
 
 /* A file that somebody else could have written decides where secrets go: it must belong to root or
@@ -217,39 +220,65 @@ static bool trustworthy(int fd, const char *path)
     return false;
 }
 
-static void read_file(struct config *c, const char *path)
+/* The machine is in want of something: to go on without the file would be to work on another store
+ * than it names. */
+static bool in_want(int number)
+{
+    return number == ENOMEM || number == EMFILE || number == ENFILE || number == EIO ||
+           number == ESTALE || number == EINTR;
+}
+
+static CK_RV read_lines(struct config *c, FILE *f, const char *path)
+{
+    char *line = NULL;
+    size_t cap = 0;
+    CK_RV rv = CKR_OK;
+    errno = 0;
+    for (unsigned number = 1; rv == CKR_OK && getline(&line, &cap, f) >= 0; number++)
+        rv = read_line(c, line, path, number);
+    if (rv == CKR_OK && !feof(f))
+        rv = error_errno("config file", path, errno);
+    free(line);
+    return rv;
+}
+
+/* One that is not there, or not for us to read, is passed over. */
+static CK_RV read_file(struct config *c, const char *path)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not hang the host */
+    if (fd < 0 && in_want(errno))
+        return error_errno("config file", path, errno);
     if (fd < 0) {
         if (errno != ENOENT && errno != ENOTDIR)
             log_info("config file %s cannot be read: %s", path, strerror(errno));
-        return;
+        return CKR_OK;
     }
-    FILE *f = trustworthy(fd, path) ? fdopen(fd, "r") : NULL;
+    bool trusted = trustworthy(fd, path);
+    FILE *f = trusted ? fdopen(fd, "r") : NULL;
     if (!f) {
         close(fd);
-        return;
+        return trusted ? CKR_HOST_MEMORY : CKR_OK;
     }
-    char *line = NULL;
-    size_t cap = 0;
-    for (unsigned number = 1; getline(&line, &cap, f) >= 0; number++)
-        read_line(c, line, path, number);
-    free(line);
+    CK_RV rv = read_lines(c, f, path);
     fclose(f);
+    return rv;
 }
 
+/* NULL: there is no home; with errno other than 0, it could not be found. */
 static char *home_path(const char *xdg, const char *below_home, const char *leaf)
 {
     char *path = NULL;
     const char *base = secure_getenv(xdg);
+    errno = 0;
     if (base && base[0] == '/')
         return asprintf(&path, "%s/%s", base, leaf) < 0 ? NULL : path;
     const char *home = secure_getenv("HOME");
     struct passwd entry, *found = NULL;
     char room[4096];
     if (!home || home[0] != '/') {
-        getpwuid_r(geteuid(), &entry, room, sizeof(room), &found);
+        int number = getpwuid_r(geteuid(), &entry, room, sizeof(room), &found);
         home = found ? found->pw_dir : NULL;
+        errno = in_want(number) ? number : 0;
     }
     if (!home)
         return NULL;
@@ -262,13 +291,27 @@ char *config_user_file(void)
     return named ? strdup(named) : home_path("XDG_CONFIG_HOME", ".config", "latchkey.conf");
 }
 
-static void read_environment(struct config *c)
+static CK_RV read_files(struct config *c)
+{
+    if (!secure_getenv("LATCHKEY_CONF"))
+        TRY(read_file(c, SYSTEM_FILE));
+    char *user = config_user_file();
+    if (!user)
+        return errno ? error_errno("finding the home directory", NULL, errno) : CKR_OK;
+    CK_RV rv = read_file(c, user);
+    free(user);
+    return rv;
+}
+
+static CK_RV read_environment(struct config *c)
 {
     for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {
         const char *value = keys[i].environment ? secure_getenv(keys[i].environment) : NULL;
-        if (value && *value)
-            set(c, keys[i].name, value, keys[i].environment);
+        CK_RV rv = value && *value ? set(c, keys[i].name, value, keys[i].environment) : CKR_OK;
+        if (rv == CKR_HOST_MEMORY)
+            return rv;
     }
+    return CKR_OK;
 }
 
 /* Takes "key=value" from *at; a value may stand in ' or ". False at the end or at a fault. */
@@ -305,32 +348,41 @@ static CK_RV read_parameters(struct config *c, const char *parameters)
         return CKR_HOST_MEMORY;
     char *at = copy, *name, *value;
     bool fault = false;
-    while (!fault && next_parameter(&at, &name, &value, &fault))
-        fault = !set(c, name, value, "module parameters");
+    CK_RV rv = CKR_OK;
+    while (rv == CKR_OK && next_parameter(&at, &name, &value, &fault))
+        rv = set(c, name, value, "module parameters");
     free(copy);
-    return fault ? error_log(CKR_ARGUMENTS_BAD, "module parameters cannot be read: expected "
-                                                "\"key=value key='value'\"")
-                 : CKR_OK;
+    if (rv == CKR_HOST_MEMORY)
+        return rv;
+    return fault || rv != CKR_OK
+               ? error_log(CKR_ARGUMENTS_BAD, "module parameters cannot be read: expected "
+                                              "\"key=value key='value'\"")
+               : CKR_OK;
+}
+
+static CK_RV default_store(struct config *c)
+{
+    if (c->store)
+        return CKR_OK;
+    c->store = home_path("XDG_DATA_HOME", ".local/share", "latchkey");
+    if (c->store)
+        return CKR_OK;
+    return errno ? error_errno("finding the home directory", NULL, errno)
+                 : error_log(CKR_GENERAL_ERROR,
+                             "no home directory to keep the store in: set 'store'");
 }
 
 CK_RV config_load(const char *parameters, struct config *ret)
 {
     struct config c = {
         .log = LOG_ERROR, .pin_rounds = 10000, .lock_timeout = 30, .sealed_keys = true};
-    char *user = config_user_file();
-    if (!secure_getenv("LATCHKEY_CONF"))
-        read_file(&c, SYSTEM_FILE);
-    if (user)
-        read_file(&c, user);
-    free(user);
-    read_environment(&c);
-    CK_RV rv = parameters ? read_parameters(&c, parameters) : CKR_OK;
-    if (rv == CKR_OK && !c.store) {
-        c.store = home_path("XDG_DATA_HOME", ".local/share", "latchkey");
-        if (!c.store)
-            rv =
-                error_log(CKR_GENERAL_ERROR, "no home directory to keep the store in: set 'store'");
-    }
+    CK_RV rv = read_files(&c);
+    if (rv == CKR_OK)
+        rv = read_environment(&c);
+    if (rv == CKR_OK && parameters)
+        rv = read_parameters(&c, parameters);
+    if (rv == CKR_OK)
+        rv = default_store(&c);
     if (rv != CKR_OK) {
         config_free(&c);
         return rv;

@@ -80,8 +80,8 @@ static CK_RV shared_secret(const struct mech_call *call, struct bytes point, str
 {
     CLEANUP(soft_key_free) struct soft_key *peer = NULL;
     CK_RV rv = soft_key_ec(call->key->curve, point, &peer);
-    if (rv != CKR_OK) /* not on the curve of the base key */
-        return rv == CKR_HOST_MEMORY ? rv : CKR_MECHANISM_PARAM_INVALID;
+    if (rv != CKR_OK) /* not on the curve of the base key, if it is the value's fault */
+        return rv == CKR_ATTRIBUTE_VALUE_INVALID ? CKR_MECHANISM_PARAM_INVALID : rv;
     if (!call->key->private_)
         return tpm_ecdh(call->tpm, call->key->tpm_key, call->key->curve, point, ret);
     rv = soft_private_ecdh(call->key->private_, point, ret);

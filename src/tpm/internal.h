@@ -41,7 +41,8 @@ struct lock_file {
  * Reads the record (zeroed when it is new or damaged). Who waits gets it after a few turns of
  * others, however often they come back. */
 CK_RV lock_file_take(struct lock_file *l, unsigned timeout, struct lock_record *ret);
-void lock_file_write(struct lock_file *l, const struct lock_record *record);
+/* False, and logged: what was written before may still be there. */
+bool lock_file_write(struct lock_file *l, const struct lock_record *record);
 void lock_file_release(struct lock_file *l);
 /* Does another owner hold it just now? */
 bool lock_file_busy(const struct lock_file *l);

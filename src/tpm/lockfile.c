@@ -186,15 +186,40 @@ static bool taken(int fd, int byte)
     return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
-static void read_record(const struct lock_file *l, struct lock_record *ret)
+/* The part before the holder's name, which is written by itself. */
+static const size_t record_end = offsetof(struct on_disk, holder);
+
+/* How much of the record was read or written; -1 with errno. */
+static ssize_t transfer(int fd, struct on_disk *disk, bool out)
+{
+    size_t done = 0;
+    while (done < record_end) {
+        uint8_t *p = (uint8_t *)disk + done;
+        ssize_t n = out ? pwrite(fd, p, record_end - done, (off_t)done)
+                        : pread(fd, p, record_end - done, (off_t)done);
+        if (n == 0 || (n < 0 && errno != EINTR))
+            return n < 0 ? n : (ssize_t)done;
+        done += n > 0 ? (size_t)n : 0;
+    }
+    return (ssize_t)done;
+}
+
+/* An empty or damaged file is no record. One that cannot be read may be: whoever went on would lose
+ * what it says of handles in the TPM. */
+static CK_RV read_record(const struct lock_file *l, struct lock_record *ret)
 {
     struct on_disk disk;
     const size_t most = sizeof(disk.record.handle) / sizeof(disk.record.handle[0]);
+    ssize_t n = transfer(l->fd, &disk, false);
     *ret = (struct lock_record){0};
-    const size_t n = offsetof(struct on_disk, record) + sizeof(disk.record);
-    if (pread(l->fd, &disk, n, 0) == (ssize_t)n && memcmp(disk.magic, magic, sizeof(magic)) == 0 &&
+    if (n < 0) {
+        error_errno("cannot read the TPM lock file", l->path, errno);
+        return CKR_DEVICE_ERROR;
+    }
+    if (n == (ssize_t)record_end && memcmp(disk.magic, magic, sizeof(magic)) == 0 &&
         disk.record.n <= most && disk.record.pending_name_n <= NAME_MAX_SIZE)
         *ret = disk.record;
+    return CKR_OK;
 }
 
 /* ---- who has it ---------------------------------------------------------------------------- */
@@ -327,11 +352,13 @@ CK_RV lock_file_take(struct lock_file *l, unsigned timeout, struct lock_record *
     for (int i = 0; i < 10; i++) {
         if (l->fd < 0)
             TRY(open_file(l));
-        TRY(lock(l, timeout));
-        if (still_there(l)) {
-            read_record(l, ret);
-            tell_holder(l);
-            return CKR_OK;
+        CK_RV rv = lock(l, timeout);
+        if (rv != CKR_OK || still_there(l)) {
+            if (rv == CKR_OK && (rv = read_record(l, ret)) != CKR_OK)
+                lock_file_release(l);
+            if (rv == CKR_OK)
+                tell_holder(l);
+            return rv;
         }
         close(l->fd);
         l->fd = -1;
@@ -340,13 +367,14 @@ CK_RV lock_file_take(struct lock_file *l, unsigned timeout, struct lock_record *
                      l->path);
 }
 
-void lock_file_write(struct lock_file *l, const struct lock_record *record)
+bool lock_file_write(struct lock_file *l, const struct lock_record *record)
 {
     struct on_disk disk = {.record = *record};
-    const size_t n = offsetof(struct on_disk, holder);
     memcpy(disk.magic, magic, sizeof(magic));
-    if (pwrite(l->fd, &disk, n, 0) != (ssize_t)n)
-        log_warn("%s cannot be written: %s", l->path, strerror(errno));
+    if (transfer(l->fd, &disk, true) == (ssize_t)record_end)
+        return true;
+    log_warn("%s cannot be written: %s", l->path, strerror(errno));
+    return false;
 }
 
 void lock_file_release(struct lock_file *l)

@@ -164,7 +164,7 @@ static CK_RV choose_tcti(struct tpm *t)
     return soft_random(t->id, sizeof(t->id));
 }
 
-static void write_record(struct tpm *t)
+static bool write_record(struct tpm *t)
 {
     struct lock_record r;
     memset(&r, 0, sizeof(r)); /* its padding too: the record is compared and written as a whole */
@@ -182,9 +182,11 @@ static void write_record(struct tpm *t)
     r.pending_name_n = (uint32_t)t->pending_name_n;
     memcpy(r.pending_name, t->pending_name, t->pending_name_n);
     if (memcmp(&r, &t->record, sizeof(r)) == 0)
-        return;
+        return true;
+    if (!lock_file_write(&t->lock, &r))
+        return false;
     t->record = r;
-    lock_file_write(&t->lock, &r);
+    return true;
 }
 
 void handle_pending(struct tpm *t, enum pending what, struct bytes name)
@@ -347,7 +349,8 @@ void tpm_leave(struct tpm **held)
     struct tpm *t = *held;
     extras_flush(t);
     if (!t->managed) {
-        write_record(t);
+        if (!write_record(t)) /* the next owner could not flush what it does not know of */
+            residents_flush(t);
         if (t->reopen)
             transport_close(t);
         lock_file_release(&t->lock);

@@ -106,12 +106,19 @@ static CK_RV finalise(void)
     return CKR_OK;
 }
 
-static CK_RV forked_child(void)
+static CK_RV log_in_as_child(void)
 {
     TRY_STEP(initialize(NULL));
     TRY_STEP(p11->C_OpenSession(fx.slot, CKF_SERIAL_SESSION, NULL, NULL, &fx.session));
     TRY_STEP(login(fx.session, CKU_USER, USER_PIN));
-    return p11->C_Finalize(NULL);
+    return CKR_OK;
+}
+
+static CK_RV forked_child(void)
+{
+    CK_RV rv = log_in_as_child();
+    p11->C_Finalize(NULL);
+    return rv;
 }
 
 static CK_RV in_a_fork(void)
@@ -131,7 +138,7 @@ static CK_RV slots(void)
     assert_true(slot.flags & CKF_TOKEN_PRESENT);
     TRY_STEP(p11->C_GetTokenInfo(fx.slot, &token));
     assert_memory_equal(token.label, LABEL, strlen(LABEL));
-    assert_false(token.flags & CKF_WRITE_PROTECTED);
+    assert_true(!(token.flags & CKF_WRITE_PROTECTED) || fault_struck());
     return CKR_OK;
 }
 

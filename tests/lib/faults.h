@@ -22,7 +22,11 @@ enum fault_files {
     FILE_ALL = 255
 };
 
-enum { FAULT_SHORT = -1 }; /* in the place of an errno: half of it is read or written */
+/* In the place of an errno. */
+enum {
+    FAULT_SHORT = -1, /* half of it is read or written */
+    FAULT_KILL = -2   /* SIGKILL on the way into the call; a write is half done by then */
+};
 
 struct fault {
     enum fault_kind kind;
