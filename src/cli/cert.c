@@ -14,8 +14,7 @@
 #include "uri.h"
 #include "verbs.h"
 
-/* *ret_more: further certificates that follow in a PEM file. */
-static CK_RV parse(const char *path, X509 **ret, size_t *ret_more)
+CK_RV certificate_read(const char *path, X509 **ret, size_t *ret_more)
 {
     CLEANUP(buf_free) struct buf content = {0};
     TRY(file_get(path, &content));
@@ -161,7 +160,7 @@ CK_RV cert_import(struct cli *cli)
     CLEANUP(buf_free) struct buf uri = {0};
     CK_OBJECT_HANDLE handle = 0;
     size_t more = 0;
-    TRY(parse(cli->args[0], &certificate, &more));
+    TRY(certificate_read(cli->args[0], &certificate, &more));
     TRY(token_open(cli, NULL, OPEN_WRITE | OPEN_LOGIN));
     TRY(find_place(cli, certificate, &at));
     TRY(store(cli, certificate, &at, &handle));

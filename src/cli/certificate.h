@@ -5,6 +5,8 @@
 #include <openssl/x509.h>
 #include "object.h"
 
+/* The first of a PEM file, or DER. *ret_more: how many follow in the file. Tells of a failure. */
+CK_RV certificate_read(const char *path, X509 **ret, size_t *ret_more);
 /* Stores it; tells of a failure. */
 CK_RV certificate_create(struct cli *cli, X509 *certificate, struct bytes id, struct bytes label,
                          CK_OBJECT_HANDLE *ret);

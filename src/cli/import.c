@@ -182,7 +182,7 @@ static CK_RV import_pair(struct cli *cli, struct key_plan *plan)
     char name[256] = "";
     int n = 0;
     TRY(import_file_read(cli, cli->args[0], &file));
-    TRY(key_store_kind(file.key, &plan->kind));
+    plan->kind = file.kind;
     if (wanted && wanted != plan->kind)
         return fail(EXIT_USAGE, "Leave --type out: the file says it.",
                     "%s holds a key of type %s, not %s", cli->args[0], plan->kind->name,

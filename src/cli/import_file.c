@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "file.h"
+#include "key_store.h"
 #include "pin.h"
 
 void import_file_free(struct import_file *file)
@@ -166,6 +167,17 @@ static CK_RV read_key(const struct buf *content, struct password *p, struct impo
                 "%s holds no key that OpenSSL can read", p->path);
 }
 
+/* To look at the numbers of a key that is none of ours, or too long, may take hours. */
+static CK_RV find_kind(struct import_file *file, const char *path)
+{
+    TRY(key_store_kind(file->key, &file->kind));
+    CK_ULONG bits = (CK_ULONG)EVP_PKEY_get_bits(file->key), most = file->kind->bits.most;
+    return most == 0 || bits <= most
+               ? CKR_OK
+               : fail(EXIT_FAILED, NULL, "%s holds a key of %lu bits; at most %lu can be imported",
+                      path, bits, most);
+}
+
 /* Numbers that do not belong together would give the key away with the first signature. */
 static CK_RV check_numbers(const struct import_file *file, const char *path)
 {
@@ -192,6 +204,7 @@ CK_RV import_file_read(struct cli *cli, const char *path, struct import_file *re
     CK_RV rv = p12 ? read_pkcs12(p12, &password, ret) : read_key(&content, &password, ret);
     PKCS12_free(p12);
     TRY(rv);
+    TRY(find_kind(ret, path));
     return check_numbers(ret, path);
 }
 

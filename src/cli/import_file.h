@@ -4,10 +4,11 @@
 
 #include <openssl/evp.h>
 #include <openssl/x509.h>
-#include "cli.h"
+#include "key_plan.h"
 
 struct import_file {
     EVP_PKEY *key;
+    const struct key_kind *kind;
     bool private;             /* both halves; otherwise the public one alone */
     X509 *certificate;        /* the key's, or NULL; this and the next from PKCS#12 only */
     STACK_OF(X509) * issuers; /* or NULL */

@@ -234,6 +234,8 @@ CK_RV session_seed_random(struct session *s, struct bytes seed)
  * is one TPM command. */
 CK_RV session_random(struct session *s, CK_BYTE *ret, CK_ULONG n)
 {
+    if (n == 0) /* ret may be NULL */
+        return CKR_OK;
     size_t head = n < 32 ? n : 32;
     TRY(tpm_random(s->token->lib->tpm, ret, head));
     return soft_random(ret + head, n - head);

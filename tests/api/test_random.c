@@ -33,6 +33,7 @@ static void arguments(void **state)
     CK_BYTE byte;
     assert_rv(CKR_ARGUMENTS_BAD, p11->C_GenerateRandom(fx.session, NULL, 1));
     assert_ok(p11->C_GenerateRandom(fx.session, &byte, 0));
+    assert_ok(p11->C_GenerateRandom(fx.session, NULL, 0));
     assert_rv(CKR_SESSION_HANDLE_INVALID, p11->C_GenerateRandom(0, &byte, 1));
     assert_rv(CKR_ARGUMENTS_BAD, p11->C_SeedRandom(fx.session, NULL, 1));
     assert_ok(p11->C_SeedRandom(fx.session, (CK_BYTE_PTR) "seed", 4));
