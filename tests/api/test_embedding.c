@@ -317,6 +317,19 @@ static CK_RV without_streams(void)
     return a_life_with("log=trace");
 }
 
+/* A daemon that closes it later on: the lock and the TPM's socket are opened afterwards. */
+static CK_RV stderr_closed_after_initialize(void)
+{
+    CK_TOKEN_INFO info;
+    CK_ULONG n;
+    CK_RV rv = initialize("log=trace");
+    rv = keep_first(rv, p11->C_GetSlotList(CK_FALSE, NULL, &n));
+    close(STDERR_FILENO);
+    rv = keep_first(rv, p11->C_GetTokenInfo(fx.slot, &info));
+    rv = keep_first(rv, use_key(3));
+    return keep_first(rv, p11->C_Finalize(NULL));
+}
+
 static long size_of(const char *path)
 {
     struct stat st;
@@ -333,6 +346,7 @@ static void closed_streams(void **state)
     long before = size_of(lock);
     assert_true(before > 0);
     assert_survives(without_streams);
+    assert_survives(stderr_closed_after_initialize);
     assert_int_equal(size_of(lock), before);
     assert_ok(a_life());
 }
@@ -618,9 +632,16 @@ static void exits_in_the_middle(void **state)
 }
 
 static const peer_step steps[] = {
-    a_life,          load_configuration,          with_a_broken_stderr,
-    without_streams, talk_to_a_tpm_that_hangs_up, after_a_change_of_directory,
-    in_a_chroot,     with_few_descriptors,        on_a_small_stack,
+    a_life,
+    load_configuration,
+    with_a_broken_stderr,
+    without_streams,
+    stderr_closed_after_initialize,
+    talk_to_a_tpm_that_hangs_up,
+    after_a_change_of_directory,
+    in_a_chroot,
+    with_few_descriptors,
+    on_a_small_stack,
 };
 
 #define SLOT_VARIABLE "EMBEDDING_TEST_SLOT" /* for the peers */
