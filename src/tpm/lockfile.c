@@ -36,7 +36,7 @@ static CK_RV shared_dir(char *ret, size_t n)
         char room[2048];
         getgrnam_r("tss", &entry, room, sizeof(room), &tss);
         if (chmod(ret, 0770) != 0 || (tss && chown(ret, 0, tss->gr_gid) != 0))
-            log_warn("%s: owner and mode cannot be set: %s", ret, strerror(errno));
+            log_warn("%s: owner and mode cannot be set: %m", ret);
     }
     if (usable_dir(ret))
         return CKR_OK;
@@ -66,7 +66,7 @@ static bool socket_path(const char *tcti, char *ret)
         return false;
     snprintf(path, sizeof(path), "%.*s", (int)strcspn(given + 5, ","), given + 5);
     if (!realpath(path, ret))
-        strcpy(ret, path);
+        memcpy(ret, path, sizeof(path));
     return true;
 }
 
@@ -113,7 +113,7 @@ static CK_RV open_file(struct lock_file *l)
     if (fd < 0 && errno == ENOENT) {
         fd = open(l->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0660);
         if (fd >= 0 && fchmod(fd, 0660) != 0) /* whatever the umask */
-            log_warn("%s: mode cannot be set: %s", l->path, strerror(errno));
+            log_warn("%s: mode cannot be set: %m", l->path);
         if (fd < 0 && errno == EEXIST)
             fd = open(l->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     }
@@ -202,7 +202,7 @@ void lock_file_write(struct lock_file *l, const struct lock_record *record)
     struct on_disk disk = {.record = *record};
     memcpy(disk.magic, magic, sizeof(magic));
     if (pwrite(l->fd, &disk, sizeof(disk), 0) != (ssize_t)sizeof(disk))
-        log_warn("%s cannot be written: %s", l->path, strerror(errno));
+        log_warn("%s cannot be written: %m", l->path);
 }
 
 void lock_file_release(struct lock_file *l)
