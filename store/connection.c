@@ -112,8 +112,7 @@ static CK_RV connect_store(struct store *s, enum use_mode mode)
 {
     if (faccessat(AT_FDCWD, s->path, R_OK, AT_EACCESS) != 0) {
         if (errno != ENOENT && errno != ENOTDIR)
-            return error_log(CKR_DEVICE_ERROR, "store %s cannot be read: %s", s->path,
-                             strerror(errno));
+            return error_log(CKR_DEVICE_ERROR, "store %s cannot be read: %m", s->path);
         if (mode != USE_CREATE)
             return CKR_OK;
         TRY(files_create(s->dir, s->path));

@@ -113,9 +113,7 @@ void row_bytes(struct query *q, size_t max, struct buf *ret)
     size_t n = (size_t)sqlite3_column_bytes(q->stmt, column);
     if (type != SQLITE_BLOB || n > max)
         bad(q, column);
-    else if (n && !p)
-        q->no_memory = true;
-    else if (buf_set(ret, BYTES(p, n)) != CKR_OK)
+    else if ((n && !p) || buf_set(ret, BYTES(p, n)) != CKR_OK)
         q->no_memory = true;
 }
 
@@ -145,7 +143,7 @@ CK_RV query_next_id(struct use *u, const char *table, int64_t *ret)
     CLEANUP(query_end)
     struct query q = query_begin(u, "SELECT rowid, seq FROM sqlite_sequence WHERE name = ?");
     query_text(&q, table);
-    bool row;
+    bool row = false;
     TRY(query_row(&q, &row));
     if (!row) {
         *ret = 1;

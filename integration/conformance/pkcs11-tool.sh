@@ -248,7 +248,7 @@ for id in 01 30; do
         attempt "sign-$id-${hash^^}-RSA-PKCS-PSS" sign_rsa $id "${hash^^}-RSA-PKCS-PSS" $hash \
             -sigopt rsa_padding_mode:pss
         attempt "sign-$id-RSA-PKCS-PSS-$hash" sign_rsa_digest $id RSA-PKCS-PSS $hash \
-            -pkeyopt rsa_padding_mode:pss -pkeyopt digest:$hash -- --hash-algorithm $(hash_name $hash)
+            -pkeyopt rsa_padding_mode:pss -pkeyopt digest:$hash -- --hash-algorithm "$(hash_name $hash)"
     done
     attempt "sign-$id-RSA-PKCS" sign_rsa_digest $id RSA-PKCS sha256 -pkeyopt rsa_padding_mode:pkcs1 --
 done
@@ -293,7 +293,7 @@ for id in 01 30; do
     for hash in sha1 sha224 sha256 sha384 sha512; do
         attempt "decrypt-$id-OAEP-$hash" decrypt_rsa $id RSA-PKCS-OAEP -pkeyopt rsa_padding_mode:oaep \
             -pkeyopt rsa_oaep_md:$hash -pkeyopt rsa_mgf1_md:$hash -- \
-            --hash-algorithm $(hash_name $hash) --mgf "MGF1-${hash^^}"
+            --hash-algorithm "$(hash_name $hash)" --mgf "MGF1-${hash^^}"
     done
 done
 
@@ -301,6 +301,7 @@ IV=000102030405060708090a0b0c0d0e0f
 cipher() { # ID MECHANISM INPUT OPENSSL-CIPHER [OPTION...]: both ways, against OpenSSL with secret32
     local iv=()
     [ $# -lt 5 ] || iv=(-iv "$IV")
+    # shellcheck disable=SC2086 # a word or none
     openssl enc "$4" -nosalt -K "$(hex secret32)" "${iv[@]}" ${PADDING--nopad} -in "$3" -out expected
     user --encrypt --id "$1" -m "$2" --input-file "$3" --output-file sealed "${@:5}"
     same_file expected sealed
@@ -368,6 +369,7 @@ wrap_aes() { # MECHANISM ID OPENSSL-CIPHER [OPTION...]: the key 36, secret16, wr
     [ "$#" -lt 4 ] || iv=(-iv "$IV")
     case $3 in *wrap*) iv=(-iv A6A6A6A6A6A6A6A6) ;; esac
     wrap 36 34 "$1" "${@:4}"
+    # shellcheck disable=SC2086
     openssl enc "$3" -K "$(hex secret16)" "${iv[@]}" ${PADDING--nopad} -in secret32 -out expected
     same_file expected wrapped
     unwrap 36 "$1" AES: wrapped "$2" "${@:4}"

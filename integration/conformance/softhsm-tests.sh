@@ -4,6 +4,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 need pkcs11-tool g++ make swtpm
 [ -e /usr/include/cppunit/TestFixture.h ] || skip 'libcppunit-dev is not installed'
+# shellcheck disable=SC2119 # none of the script's arguments
 world
 debian_source s/softhsm2/softhsm2_2.6.1.orig.tar.gz \
     ac9ac1e3f4402f88bf3e626a18f070f8031c031947ed469c6e17482495ec72b6

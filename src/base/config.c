@@ -17,8 +17,9 @@
 
 static bool parse_bool(const char *v, bool *ret)
 {
-    bool yes = !strcasecmp(v, "yes") || !strcasecmp(v, "true") || !strcmp(v, "1");
-    if (!yes && strcasecmp(v, "no") && strcasecmp(v, "false") && strcmp(v, "0"))
+    bool yes = strcasecmp(v, "yes") == 0 || strcasecmp(v, "true") == 0 || strcmp(v, "1") == 0;
+    bool no = strcasecmp(v, "no") == 0 || strcasecmp(v, "false") == 0 || strcmp(v, "0") == 0;
+    if (!yes && !no)
         return false;
     *ret = yes;
     return true;
@@ -250,7 +251,7 @@ static CK_RV read_file(struct config *c, const char *path)
         return error_errno("config file", path, errno);
     if (fd < 0) {
         if (errno != ENOENT && errno != ENOTDIR)
-            log_info("config file %s cannot be read: %s", path, strerror(errno));
+            log_info("config file %s cannot be read: %m", path);
         return CKR_OK;
     }
     bool trusted = trustworthy(fd, path);
@@ -329,7 +330,9 @@ static bool next_parameter(char **at, char **name, char **value, bool *fault)
         return false;
     }
     *s++ = '\0';
-    char quote = *s == '\'' || *s == '"' ? *s++ : '\0';
+    char quote = '\0';
+    if (*s == '\'' || *s == '"')
+        quote = *s++;
     *value = s;
     s = quote ? strchr(s, quote) : s + strcspn(s, " \t\n");
     if (!s) {

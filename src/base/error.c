@@ -123,9 +123,10 @@ CK_RV error_sqlite(const char *what, int code, const char *message)
     return rv;
 }
 
-CK_RV error_errno(const char *what, const char *path, int number)
+CK_RV(error_errno)(const char *what, const char *path, int number)
 {
-    log_error("%s%s%s: %s", what, path ? " " : "", path ? path : "", strerror(number));
+    errno = number;
+    log_error("%s%s%s: %m", what, path ? " " : "", path ? path : "");
     switch (number) {
     case ENOMEM:
         return CKR_HOST_MEMORY;
@@ -141,7 +142,7 @@ CK_RV error_errno(const char *what, const char *path, int number)
     }
 }
 
-CK_RV error_openssl(const char *what)
+CK_RV(error_openssl)(const char *what)
 {
     unsigned long code = ERR_peek_last_error();
     char text[160] = "no reason given";
@@ -151,7 +152,7 @@ CK_RV error_openssl(const char *what)
     return ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE ? CKR_HOST_MEMORY : CKR_FUNCTION_FAILED;
 }
 
-CK_RV error_log(CK_RV rv, const char *format, ...)
+CK_RV(error_log)(CK_RV rv, const char *format, ...)
 {
     char text[768];
     va_list args;

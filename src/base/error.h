@@ -27,5 +27,10 @@ CK_RV error_errno(const char *what, const char *path, int number);
 CK_RV error_openssl(const char *what);
 /* rv itself, after one log line at level error that says what was wrong. */
 CK_RV error_log(CK_RV rv, const char *format, ...) __attribute__((format(printf, 2, 3)));
+#ifdef __clang_analyzer__ /* it sees one file at a time: none of these gives CKR_OK */
+#define error_errno(...)   (error_errno(__VA_ARGS__) | 1)
+#define error_openssl(...) (error_openssl(__VA_ARGS__) | 1)
+#define error_log(...)     (error_log(__VA_ARGS__) | 1)
+#endif
 
 #endif

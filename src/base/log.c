@@ -44,8 +44,10 @@ void log_setup(enum log_level level, const char *file)
     }
     atomic_store(&log_fd, fd >= 0 ? file_fd : STDERR_FILENO);
     atomic_store(&level_now, (int)level);
-    if (file && fd < 0)
-        log_warn("log file %s cannot be opened (%s); logging to stderr", file, strerror(reason));
+    if (file && fd < 0) {
+        errno = reason;
+        log_warn("log file %s cannot be opened (%m); logging to stderr", file);
+    }
 }
 
 bool log_wants(enum log_level level)
@@ -69,6 +71,7 @@ void log_line(enum log_level level, const char *format, ...)
                           level_name[level]);
     va_list args;
     va_start(args, format);
+    errno = saved_errno; /* of %m, by which strerror's buffer of all threads is not needed */
     int more = vsnprintf(line + n, sizeof(line) - n - 1, format, args);
     va_end(args);
     n += more < 0 ? 0 : (size_t)more;

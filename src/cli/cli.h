@@ -122,6 +122,9 @@ struct verb {
 /* Says on stderr what happened and, where not NULL, what to do next. Returns TOLD(code). */
 CK_RV fail(enum exit_code code, const char *next, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+#ifdef __clang_analyzer__ /* as in base/error.h */
+#define fail(...) (fail(__VA_ARGS__) | 1)
+#endif
 /* CKR_OK, or: says "cannot <doing>", why, and what to do about that rv. Returns TOLD(…). */
 CK_RV check(CK_RV rv, const char *doing, ...) __attribute__((format(printf, 2, 3)));
 /* The exit status for what a verb returned; tells what has not been told yet. */

@@ -113,6 +113,7 @@ CK_RV command_line(struct cli *cli, int argc, char **argv)
     if (!cli->words)
         return CKR_HOST_MEMORY;
     cli->args = cli->words;
+    cli->n_args = 0;
     /* the completion's words are data, whatever they look like */
     bool words_only = argc > 1 && !strcmp(argv[1], "complete");
     for (int i = 1; i < argc; i++) {

@@ -107,7 +107,7 @@ static void tell(const char *text, const char *next)
         fprintf(stderr, "  %s\n", next);
 }
 
-CK_RV fail(enum exit_code code, const char *next, const char *format, ...)
+CK_RV(fail)(enum exit_code code, const char *next, const char *format, ...)
 {
     char text[2048];
     va_list ap;

@@ -99,7 +99,8 @@ CK_RV key_plan_usage(struct cli *cli, struct key_plan *ret)
     ret->usage = list ? 0 : ret->kind->does;
     for (const char *s = list; s && *s; s += *s == ',') {
         size_t len = strcspn(s, ","), i = 0;
-        while (i < USAGES && (strlen(usages[i].name) != len || strncmp(usages[i].name, s, len)))
+        while (i < USAGES &&
+               (strlen(usages[i].name) != len || strncmp(usages[i].name, s, len) != 0))
             i++;
         if (i == USAGES)
             return fail(EXIT_USAGE, NULL,

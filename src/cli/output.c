@@ -164,6 +164,7 @@ static size_t width(const struct table *t, size_t column)
 {
     size_t widest = columns_of(t->columns[column].title);
     for (size_t i = column; i < t->n_cells; i += t->n_columns) {
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): t->failed without room for cells */
         size_t n = t->cells[i] ? columns_of(t->cells[i]) : 0;
         widest = n > widest ? n : widest;
     }

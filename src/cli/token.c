@@ -208,7 +208,7 @@ static CK_RV initialise(struct cli *cli, const char *label)
     CLEANUP(secret_free) struct secret so = {0}, user = {0};
     CK_UTF8CHAR name[32];
     memset(name, ' ', sizeof(name));
-    memcpy(name, label, strlen(label));
+    memcpy(name, label, strlen(label)); /* NOLINT(bugprone-not-null-terminated-result): padded */
     TRY(new_pins(cli, &so, &user));
     CK_RV rv = cli->module.p11->C_InitToken(cli->token.slot, so.p, so.n, name);
     if (rv != CKR_OK) { /* the generated PINs open nothing */

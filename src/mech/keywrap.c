@@ -97,7 +97,8 @@ static CK_RV seal(const struct mech_call *call, const uint8_t *first, struct byt
 }
 
 /* What seal scrambled. CKR_ENCRYPTED_DATA_LEN_RANGE: not of least semiblocks or more. */
-static CK_RV open(const struct mech_call *call, struct bytes in, size_t least, struct secret *ret)
+static CK_RV unscramble(const struct mech_call *call, struct bytes in, size_t least,
+                        struct secret *ret)
 {
     if (in.n % SEMIBLOCK || in.n < least * SEMIBLOCK)
         return CKR_ENCRYPTED_DATA_LEN_RANGE;
@@ -116,7 +117,7 @@ static const uint8_t *kw_first(const struct mech_call *call)
 
 static CK_RV kw_open(const struct mech_call *call, struct bytes in, struct secret *ret)
 {
-    TRY(open(call, in, 3, ret));
+    TRY(unscramble(call, in, 3, ret));
     bool ok = secret_equal(BYTES(ret->p, SEMIBLOCK), BYTES(kw_first(call), SEMIBLOCK));
     return ok ? CKR_OK : CKR_ENCRYPTED_DATA_INVALID;
 }
@@ -201,7 +202,7 @@ static CK_RV kwp_open(const struct mech_call *call, struct bytes in, uint8_t *ou
 {
     CLEANUP(secret_free) struct secret plain = {0};
     size_t n;
-    TRY(open(call, in, 2, &plain));
+    TRY(unscramble(call, in, 2, &plain));
     if (!kwp_genuine(call, &plain, &n))
         return CKR_ENCRYPTED_DATA_INVALID;
     memcpy(out, plain.p + SEMIBLOCK, n);

@@ -154,7 +154,7 @@ static CK_RV hmac_start(const struct mech_call *call, struct mech_stream *s)
     enum hash h = call->mech->mac_hash;
     struct bytes key = call->key->value;
     if (call->key->tpm_key) /* no TPM has SHA-224 or SHA-3 */
-        return call->mech->flags & CKF_HW ? CKR_OK : CKR_KEY_FUNCTION_NOT_PERMITTED;
+        return (call->mech->flags & CKF_HW) ? CKR_OK : CKR_KEY_FUNCTION_NOT_PERMITTED;
     TRY(secret_new(&s->state, hash_block_size(h)));
     if (key.n > s->state.n)
         TRY(soft_hash(h, &key, 1, s->state.p));

@@ -119,7 +119,7 @@ static void keep_nonce(uint8_t *counter16, const uint8_t *before, unsigned bits)
 {
     for (unsigned i = 0; i < AES_BLOCK; i++) {
         unsigned below = 8 * (AES_BLOCK - 1 - i);
-        unsigned mask = bits >= below + 8 ? 0xFF : bits > below ? (1u << (bits - below)) - 1 : 0;
+        unsigned mask = bits >= below + 8 ? 0xFF : bits > below ? (1U << (bits - below)) - 1 : 0;
         counter16[i] = (uint8_t)((counter16[i] & mask) | (before[i] & ~mask));
     }
 }

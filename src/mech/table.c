@@ -305,6 +305,7 @@ void mech_params_free(struct mech_params *p)
     struct buf *all[] = {
         &p->label,           &p->shared,          &p->peer,           &p->iv, &p->aad,
         &p->derivation.salt, &p->derivation.data, &p->derivation.seed};
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): of pointers indeed */
     for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++)
         buf_free(all[i]);
     secret_free(&p->derivation.password);

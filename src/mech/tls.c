@@ -193,9 +193,9 @@ CK_RV tls_master(const struct mech_call *call, size_t want, struct secret *ret)
     if (base.n != MASTER)
         return CKR_KEY_SIZE_RANGE;
     TRY(tls_master_dh(call, want, ret));
+    CK_VERSION version = {base.p[0], base.p[1]};
     if (call->params->derivation.version)
-        memcpy(call->params->derivation.version, &(CK_VERSION){base.p[0], base.p[1]},
-               sizeof(CK_VERSION));
+        memcpy(call->params->derivation.version, &version, sizeof(version));
     return CKR_OK;
 }
 

@@ -16,9 +16,9 @@ static CK_RV final(CK_SESSION_HANDLE session, enum op_kind kind)
     return op_message_final(s, kind);
 }
 
-static CK_RV crypt(CK_SESSION_HANDLE session, enum op_kind kind, void *parameter,
-                   CK_ULONG parameter_n, const CK_BYTE *aad, CK_ULONG aad_n, const CK_BYTE *in,
-                   CK_ULONG in_n, CK_BYTE *out, CK_ULONG *out_n)
+static CK_RV one_message(CK_SESSION_HANDLE session, enum op_kind kind, void *parameter,
+                         CK_ULONG parameter_n, const CK_BYTE *aad, CK_ULONG aad_n,
+                         const CK_BYTE *in, CK_ULONG in_n, CK_BYTE *out, CK_ULONG *out_n)
 {
     SESSION(s, session);
     if (!out_n || !entry_readable(parameter, parameter_n) || !entry_readable(aad, aad_n) ||
@@ -63,8 +63,8 @@ static CK_RV next(CK_SESSION_HANDLE session, enum op_kind kind, void *parameter,
                CK_BYTE_PTR aad, CK_ULONG aad_n, CK_BYTE_PTR in, CK_ULONG in_n, CK_BYTE_PTR out,    \
                CK_ULONG_PTR out_n)                                                                 \
     {                                                                                              \
-        return entry_trace(#name, crypt(session, kind, parameter, parameter_n, aad, aad_n, in,     \
-                                        in_n, out, out_n));                                        \
+        return entry_trace(#name, one_message(session, kind, parameter, parameter_n, aad, aad_n,   \
+                                              in, in_n, out, out_n));                              \
     }
 #define BEGIN(name, kind)                                                                          \
     CK_RV name(CK_SESSION_HANDLE session, CK_VOID_PTR parameter, CK_ULONG parameter_n,             \

@@ -243,6 +243,7 @@ static CK_RV advance(struct run *r, uint64_t number, struct bytes iv, const uint
     else if (number > 1)
         memcpy(r->chain, last, r->prf->size);
     bool first_feedback = r->mode == KDF_MODE_FEEDBACK && number == 1;
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): soft_sp800_108_valid wants one */
     *r->chain_part = first_feedback ? iv : BYTES(r->chain, r->prf->size);
     return CKR_OK;
 }
@@ -290,6 +291,7 @@ static CK_RV p_hash(const struct hmac *hmac, struct bytes *parts, size_t n_parts
             rv = hmac_run(hmac, parts, 1, a);
         }
     }
+    parts[0] = NO_BYTES;
     secret_wipe(a, sizeof(a));
     secret_wipe(block, sizeof(block));
     return rv;
@@ -325,6 +327,7 @@ static CK_RV hash_counter(enum hash h, struct bytes *parts, size_t n_parts, size
         if (rv == CKR_OK)
             done += copy_block(ret + done, n - done, block, hash_size(h));
     }
+    parts[counter_at] = NO_BYTES;
     secret_wipe(block, sizeof(block));
     return rv;
 }

@@ -53,7 +53,7 @@ static bool examine_store(struct library *lib, const struct report *r)
     }
     if (access(path, R_OK) != 0) {
         PROBLEM("store-permission", "join the group that owns it, or set 'store' to your own",
-                "%s cannot be read by this user: %s", path, strerror(errno));
+                "%s cannot be read by this user: %m", path);
         return false;
     }
     CK_RV rv = store_check(lib->store);

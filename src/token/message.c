@@ -61,7 +61,7 @@ static void set_tail(const struct mech_message *m, const uint8_t *value)
 {
     size_t bits = free_bits(m), whole = bits / 8, at = m->iv_n - whole;
     memcpy(m->iv + at, value + at, whole);
-    uint8_t mask = (uint8_t)((1u << bits % 8) - 1);
+    uint8_t mask = (uint8_t)((1U << bits % 8) - 1);
     if (mask)
         m->iv[at - 1] = (uint8_t)((m->iv[at - 1] & ~mask) | (value[at - 1] & mask));
 }

@@ -7,8 +7,8 @@
 /* An attribute that the template gave must be the key's. */
 static bool agree(const struct attrs *a, CK_ATTRIBUTE_TYPE type, const struct attrs *key)
 {
-    struct bytes given = attrs_bytes(a, type);
-    return given.n == 0 || bytes_equal(given, attrs_bytes(key, type));
+    struct bytes told = attrs_bytes(a, type);
+    return told.n == 0 || bytes_equal(told, attrs_bytes(key, type));
 }
 
 static CK_RV describe_private(struct object *o, const struct soft_private *k)

@@ -52,12 +52,12 @@ static bool exponent_fits(struct bytes e)
 static bool rsa_fits(const struct tpm_caps *caps, size_t bits, struct bytes exponent)
 {
     return bits >= 1024 && bits % 1024 == 0 && bits <= 32768 &&
-           (caps->rsa_sizes & (1u << (bits / 1024 - 1))) && exponent_fits(exponent);
+           (caps->rsa_sizes & (1U << (bits / 1024 - 1))) && exponent_fits(exponent);
 }
 
 static bool aes_fits(const struct tpm_caps *caps, size_t n)
 {
-    return n >= 16 && n <= 32 && n % 8 == 0 && (caps->aes_sizes & (1u << (n / 8 - 2)));
+    return n >= 16 && n <= 32 && n % 8 == 0 && (caps->aes_sizes & (1U << (n / 8 - 2)));
 }
 
 /* The TPM takes 64 bytes of a keyed hash's key, which is no more than any hash's block, whatever
@@ -71,7 +71,7 @@ static bool secret_fits(const struct tpm_caps *caps, CK_KEY_TYPE type, size_t n)
         return aes_fits(caps, n);
     bool hashed = h != HASH_NONE && n > hash_block_size(h);
     return n >= 1 && (n <= HMAC_MAX || hashed) &&
-           (type == CKK_GENERIC_SECRET || (h != HASH_NONE && (caps->hashes & (1u << h))));
+           (type == CKK_GENERIC_SECRET || (h != HASH_NONE && (caps->hashes & (1U << h))));
 }
 
 static bool algorithm_fits(const struct tpm_caps *caps, const struct object *o,
@@ -84,7 +84,7 @@ static bool algorithm_fits(const struct tpm_caps *caps, const struct object *o,
     if (type == CKK_RSA)
         return rsa_fits(caps, length ? length : k.modulus_bits,
                         attrs_bytes(&o->attrs, CKA_PUBLIC_EXPONENT));
-    return type == CKK_EC && k.curve < CURVE_COUNT && (caps->curves & (1u << k.curve));
+    return type == CKK_EC && k.curve < CURVE_COUNT && (caps->curves & (1U << k.curve));
 }
 
 /* Bytes that this process had anyway are of more use here, where every hash and every derivation
@@ -299,7 +299,7 @@ static CK_RV check_value(struct token *t, struct object *o, struct bytes value)
 CK_RV key_place(struct session *s, struct object *o, enum origin origin,
                 const struct material *from, size_t length)
 {
-    bool tpm;
+    bool tpm = false;
     TRY(key_fits_tpm(s, o, origin, from, length, &tpm));
     TRY(tpm ? place_in_tpm(s, o, from, length) : place_software(s, o, from, length));
     TRY(key_tell_protection(o));

@@ -85,7 +85,8 @@ CK_RV op_restore(struct session *s, struct bytes state, CK_OBJECT_HANDLE encrypt
     if (encryption_key || authentication_key)
         return CKR_KEY_NOT_NEEDED;
     TOKEN_READ(s->token);
-    TRY(op_new(s, OP_DIGEST, &(CK_MECHANISM){m->type, NULL, 0}, CK_INVALID_HANDLE, true, &op));
+    const CK_MECHANISM mechanism = {m->type, NULL, 0};
+    TRY(op_new(s, OP_DIGEST, &mechanism, CK_INVALID_HANDLE, true, &op));
     TRY(soft_digest_load(m->hash, digest, &op->digest));
     op->updated = updated;
     for (int kind = 0; kind < OP_KINDS; kind++)

@@ -104,7 +104,7 @@ static uint32_t hashes(const TPML_ALG_PROPERTY *algs)
     for (uint32_t i = 0; i < algs->count && i < TPM2_MAX_CAP_ALGS; i++)
         for (size_t k = 0; k < sizeof(known) / sizeof(*known); k++)
             if (algs->algProperties[i].alg == known[k].alg)
-                bits |= 1u << known[k].hash;
+                bits |= 1U << known[k].hash;
     return bits;
 }
 
@@ -114,7 +114,7 @@ static uint32_t curves(const TPML_ECC_CURVE *list)
     for (uint32_t i = 0; i < list->count && i < TPM2_MAX_ECC_CURVES; i++)
         for (unsigned c = CURVE_P224; c < CURVE_COUNT; c++)
             if (list->eccCurves[i] && list->eccCurves[i] == key_curve_id((enum curve)c))
-                bits |= 1u << c;
+                bits |= 1U << c;
     return bits;
 }
 
@@ -132,7 +132,7 @@ static CK_RV sizes(struct tpm *t, uint32_t n, void (*set)(TPMT_PUBLIC_PARMS *par
         PUT(&c, TPMT_PUBLIC_PARMS, &parms);
         TRY(cmd_send(t, &c));
         if (c.rc == TPM2_RC_SUCCESS)
-            bits |= 1u << i;
+            bits |= 1U << i;
         else if (!(c.rc & TPM2_RC_FMT1)) /* not about the size: it must not be kept as "has none" */
             return error_tpm(ERROR_TPM_ANY, c.name, c.rc);
     }
@@ -202,9 +202,9 @@ bool tpm_caps_unpack(struct bytes packed, struct tpm_caps *ret)
         !bytes_take_u32(&packed, &caps.firmware[1]) || packed.n)
         return false;
     memcpy(caps.manufacturer, maker.p, 4);
-    caps.rsa_sizes &= (1u << RSA_SIZES) - 1;
-    caps.aes_sizes &= (1u << AES_SIZES) - 1;
-    caps.curves &= ((1u << CURVE_COUNT) - 1) & ~(1u << CURVE_NONE); /* whoever wrote it */
+    caps.rsa_sizes &= (1U << RSA_SIZES) - 1;
+    caps.aes_sizes &= (1U << AES_SIZES) - 1;
+    caps.curves &= ((1U << CURVE_COUNT) - 1) & ~(1U << CURVE_NONE); /* whoever wrote it */
     *ret = caps;
     return true;
 }

@@ -36,7 +36,7 @@ struct bytes cmd_get_2b(struct cmd *c)
         c->bad = true;
         return NO_BYTES;
     }
-    c->at += 2u + n;
+    c->at += 2U + n;
     return content;
 }
 

@@ -23,6 +23,7 @@ struct lock_record {
      * which of the TPM's handles is ours. */
     uint32_t pending; /* enum pending */
     uint8_t pending_name[NAME_MAX_SIZE];
+    uint8_t zero[2]; /* no padding: the record is compared and written as a whole */
     uint32_t pending_name_n;
 };
 enum pending { PENDING_NONE, PENDING_OBJECT, PENDING_SESSION };

@@ -215,12 +215,12 @@ CK_RV tpm_ecdsa(struct tpm *t, const struct tpm_key *key, enum curve curve, stru
     uint8_t padded[64];
     size_t padded_n;
     uint16_t algorithm, hash;
-    TPMT_SIG_SCHEME scheme = {.scheme = TPM2_ALG_ECDSA};
+    TPMT_SIG_SCHEME ecdsa = {.scheme = TPM2_ALG_ECDSA};
     HOLD(t);
     COMMAND(c, Sign, .encrypt_in = KEY_SESSION);
-    scheme.details.ecdsa.hashAlg = pad_digest(curve, digest, padded, &padded_n);
+    ecdsa.details.ecdsa.hashAlg = pad_digest(curve, digest, padded, &padded_n);
     cmd_put_2b(&c, BYTES(padded, padded_n));
-    PUT(&c, TPMT_SIG_SCHEME, &scheme);
+    PUT(&c, TPMT_SIG_SCHEME, &ecdsa);
     PUT(&c, TPMT_TK_HASHCHECK, &no_ticket);
     TRY(key_use(t, key, &c));
     TRY(error_tpm(ERROR_TPM_ANY, c.name, c.rc));

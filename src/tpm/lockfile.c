@@ -50,7 +50,7 @@ static CK_RV shared_dir(char *ret, size_t n)
         char room[2048];
         getgrnam_r("tss", &entry, room, sizeof(room), &tss);
         if (chmod(ret, 0770) != 0 || (tss && chown(ret, 0, tss->gr_gid) != 0))
-            log_warn("%s: owner and mode cannot be set: %s", ret, strerror(errno));
+            log_warn("%s: owner and mode cannot be set: %m", ret);
     }
     if (usable_dir(ret))
         return CKR_OK;
@@ -82,7 +82,7 @@ static bool socket_path(const char *tcti, char *ret)
         return false;
     snprintf(path, sizeof(path), "%.*s", (int)strcspn(given + 5, ","), given + 5);
     if (!realpath(path, ret))
-        strcpy(ret, path);
+        memcpy(ret, path, sizeof(path));
     return true;
 }
 
@@ -137,7 +137,7 @@ static CK_RV check_file(const struct lock_file *l, int fd)
                          "%s is no file that the TPM could be locked by; remove it", l->path);
     /* who may only read it could still hold it, by a shared lock */
     if (st.st_uid == geteuid() && (st.st_mode & 07777) != 0660 && fchmod(fd, 0660) != 0)
-        log_warn("%s: mode cannot be set: %s", l->path, strerror(errno));
+        log_warn("%s: mode cannot be set: %m", l->path);
     return CKR_OK;
 }
 
@@ -263,7 +263,7 @@ static void tell_holder(struct lock_file *l)
         told.start == me.start)
         return;
     if (pwrite(l->fd, &me, sizeof(me), at) != (ssize_t)sizeof(me))
-        log_warn("%s cannot be written: %s", l->path, strerror(errno));
+        log_warn("%s cannot be written: %m", l->path);
 }
 
 static CK_RV held_too_long(const struct lock_file *l, unsigned timeout)
@@ -373,7 +373,7 @@ bool lock_file_write(struct lock_file *l, const struct lock_record *record)
     memcpy(disk.magic, magic, sizeof(magic));
     if (transfer(l->fd, &disk, true) == (ssize_t)record_end)
         return true;
-    log_warn("%s cannot be written: %s", l->path, strerror(errno));
+    log_warn("%s cannot be written: %m", l->path);
     return false;
 }
 

@@ -138,7 +138,7 @@ static CK_RV create_primary(struct tpm *t, struct bytes expected, TPM2_HANDLE *r
         return CKR_OK;
     struct bytes area = cmd_get_2b(&c);
     uint8_t name[NAME_MAX_SIZE];
-    size_t name_n;
+    size_t name_n = 0;
     TRY(cmd_parsed(&c));
     TRY(append_2b(&ret_parent->pub, area));
     TRY(public_name(buf_bytes(&ret_parent->pub), name, &name_n));

@@ -158,7 +158,7 @@ static CK_RV choose_tcti(struct tpm *t)
         t->lock = (struct lock_file){.fd = -1};
     }
     t->unreached = false;
-    strcpy(t->tcti_name, name);
+    memcpy(t->tcti_name, name, strlen(name) + 1);
     t->managed = is_managed(t->config, kind_of(name));
     t->reopen = kind_of(name)->exclusive && !t->managed;
     return soft_random(t->id, sizeof(t->id));
@@ -166,9 +166,7 @@ static CK_RV choose_tcti(struct tpm *t)
 
 static bool write_record(struct tpm *t)
 {
-    struct lock_record r;
-    memset(&r, 0, sizeof(r)); /* its padding too: the record is compared and written as a whole */
-    r.pid = (int32_t)getpid();
+    struct lock_record r = {.pid = (int32_t)getpid()};
     memcpy(r.owner, t->id, sizeof(r.owner));
     for (size_t i = 0; i < RESIDENT_KEYS; i++)
         if (t->key[i].handle)

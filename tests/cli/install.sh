@@ -9,6 +9,7 @@ for file in bin/latchkey share/man/man1/latchkey.1 share/man/man5/latchkey.conf.
 done
 module=$(find . -name latchkey-pkcs11.so)
 same "${module##*/pkcs11/}" latchkey-pkcs11.so
+# shellcheck disable=SC2034 # lk runs it
 COMMAND=$PWD/bin/latchkey
 succeeds lk version --module "$module"
 prints "^latchkey [0-9.]+$"

@@ -35,6 +35,7 @@ PATH=$LATCHKEY_BUILD:$PATH bash -c "$line" >out 2>err || fails "the ssh line: $l
 prints '^ssh-ed25519 .* ed$'
 line=$(grep -o 'eval .*;' printed)
 (
+    # shellcheck disable=SC1090 # what the agent prints
     . <(PATH=$LATCHKEY_BUILD:$PATH bash -c "${line/ssh-agent/ssh-agent --pin-file pin}"' declare -p SSH_AUTH_SOCK SSH_AGENT_PID')
     ssh-add -L
     kill "$SSH_AGENT_PID"

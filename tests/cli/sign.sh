@@ -52,7 +52,7 @@ for file in $FILES; do
     exits 1 lk verify ec "$file" --signature sig --mechanism ecdsa-sha384
     exits 1 lk verify ec "$file" --signature empty
 done
-edwards=ed
+edwards='ed'
 on_softhsm || { import ed448 -algorithm ed448 && edwards='ed ed448'; }
 for key in $edwards; do
     for file in small piece large; do # openssl 3.0 does not sign nothing

@@ -8,6 +8,7 @@ pid_of() {
     python3 -c 'import json; print(json.load(open("out"))["pid"])'
 }
 
+# shellcheck disable=SC2317 # holds calls it
 gone() { # PID: it has ended; who inherited it may take a moment to collect it
     local i
     for ((i = 0; i < 100; i++)); do

@@ -23,6 +23,7 @@ lk key generate --label p521 --curve P-521 --pin-file pin >out 2>err && # not ev
 on_softhsm || succeeds lk key generate --label x --type x25519 --pin-file pin
 succeeds lk key generate --label aes --type aes --pin-file pin
 
+# shellcheck disable=SC2317 # exits and succeeds call it
 agent() { # ARGUMENTS...
     setsid -w "$COMMAND" ssh-agent ${MODULE:+--module "$MODULE"} --pin-file pin "$@"
 }
@@ -31,6 +32,7 @@ client() { # VERB ARGUMENTS...
     python3 "$HERE/agent_client.py" "$SSH_AUTH_SOCK" "$@"
 }
 
+# shellcheck disable=SC2317 # holds calls it
 gone() { # PID: within five seconds, whether somebody has waited for it or not
     local i
     for ((i = 0; i < 50; i++)); do

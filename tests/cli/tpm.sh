@@ -66,7 +66,6 @@ succeeds lk tpm unlock --recovery-file new-code
 ! tpm2 dictionarylockout --clear-lockout 2>err || fails 'the count is reset without the code'
 sleep 2
 succeeds lk tpm unlock --recovery-file new-code
-finish
 
 # an orphan: an index in latchkey's range that no token names is listed and goes only by force
 tpm2_nvdefine -T "$LATCHKEY_TCTI" 0x1812345 -C o -s 8 -a 'ownerread|ownerwrite' >/dev/null
@@ -78,3 +77,4 @@ exits 3 lk tpm remove-index 0x1500000 --force
 succeeds lk tpm remove-index 0x1812345 --force
 succeeds lk doctor --json
 json 'not any(f["id"] == "nv-orphan" for f in d)'
+finish

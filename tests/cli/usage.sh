@@ -26,9 +26,9 @@ for verb in "${verbs[@]}"; do
     prints "^latchkey $verb "
     grep -qF -- "$verb" manual || fails "latchkey(1) does not know '$verb'"
 done
-for option in $(sort -u options); do
+while read -r option; do
     grep -qE -- "$option([^a-z-]|\$)" manual || fails "latchkey(1) does not know '$option'"
-done
+done < <(sort -u options)
 succeeds lk help tpm
 prints 'latchkey tpm harden'
 prints_not 'latchkey token'

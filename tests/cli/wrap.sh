@@ -89,9 +89,9 @@ if ! on_softhsm; then
     # openssl finds the same: an AES key under OAEP, and PKCS#8 under that
     succeeds lk key import ours.pem --label ours --usage wrap --pin-file pin
     succeeds lk key wrap ec --with ours --pin-file pin -o for-openssl
-    head -c 256 for-openssl >head
+    head -c 256 for-openssl >key-part
     tail -c +257 for-openssl >body
-    openssl pkeyutl -decrypt -inkey ours.pem -in head -out inner.raw -pkeyopt rsa_padding_mode:oaep \
+    openssl pkeyutl -decrypt -inkey ours.pem -in key-part -out inner.raw -pkeyopt rsa_padding_mode:oaep \
         -pkeyopt rsa_oaep_md:sha256 -pkeyopt rsa_mgf1_md:sha256
     openssl enc -d -id-aes256-wrap-pad -K "$(hex inner.raw)" -iv A65959A6 -in body -out inner.der
     openssl pkey -inform DER -in inner.der -pubout -out inner.pub
