@@ -50,6 +50,7 @@ const struct option_row option_rows[OPTIONS] = {
     [OPT_PASSWORD_FILE] = {"password-file", 0, "FILE", NULL, "the password of what is imported"},
     [OPT_NO_CERTIFICATES] = {"no-certificates", 0, NULL, NULL,
                              "leave the certificates of a PKCS#12 file out"},
+    [OPT_HANDLE] = {"handle", 0, "HANDLE", NULL, "a key that is persistent in the TPM, 0x81…"},
     [OPT_WITH] = {"with", 0, "KEY", NULL, "the key that wraps or unwraps"},
     [OPT_MECHANISM] = {"mechanism", 0, "NAME",
                        "rsa-pkcs-sha256 rsa-pkcs-sha384 rsa-pkcs-sha512 rsa-pss-sha256 "
@@ -118,14 +119,16 @@ const struct verb verbs[] = {
      "A key pair (ec, rsa, ed25519, x25519, ed448, x448), after which the lines to paste for\n"
      "the programs that can use it are printed; or a secret key (aes, generic, hmac-…).",
      key_generate},
-    {"key import", "FILE", 1, 1,
-     TOKEN | PIN | O(JSON) | O(LABEL) | O(ID) | O(TYPE) | O(FORMAT) | O(USAGE) | O(EXTRACTABLE) |
-         O(ALWAYS_AUTHENTICATE) | O(PASSWORD_FILE) | O(NO_CERTIFICATES) | O(FORCE),
+    {"key import", "[FILE]", 0, 1,
+     TOKEN | PIN | O(HANDLE) | O(JSON) | O(LABEL) | O(ID) | O(TYPE) | O(FORMAT) | O(USAGE) |
+         O(EXTRACTABLE) | O(ALWAYS_AUTHENTICATE) | O(PASSWORD_FILE) | O(NO_CERTIFICATES) | O(FORCE),
      "store a key from a file",
      "PKCS#8, RSA or EC PRIVATE KEY, PUBLIC KEY, in PEM or DER; PKCS#12 with its certificates; "
      "the\n"
      "bytes of a secret key with --type. FILE - is standard input. All of it is stored, or "
      "nothing.\n"
+     "TSS2 PRIVATE KEY files and, with --handle, persistent keys are keys of this TPM: the token\n"
+     "gets the same key, and the program that made it keeps its own.\n"
      "A key that is there already is imported again with --force only.",
      key_import},
     {"key export", "KEY", 1, 1, TOKEN | PIN | O(LOGIN) | O(FORMAT) | O(OUT), "print the public key",

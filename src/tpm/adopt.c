@@ -275,7 +275,8 @@ static CK_RV find_parent_of(struct tpm *t, struct bytes qualified, struct family
 {
     TPMS_CAPABILITY_DATA data;
     bool found = false;
-    TRY(get_capability(t, TPM2_CAP_HANDLES, TPM2_PERSISTENT_FIRST, TPM2_MAX_CAP_HANDLES, &data));
+    TRY(get_capability(t, TPM2_CAP_HANDLES, (uint32_t)TPM2_HT_PERSISTENT << TPM2_HR_SHIFT,
+                       TPM2_MAX_CAP_HANDLES, &data));
     for (uint32_t i = 0; !found && i < data.data.handles.count; i++)
         TRY(try_persistent_parent(t, data.data.handles.handle[i], qualified, f, &found));
     for (TPM2_HANDLE i = 0; !found && i < parent_primaries(); i++)
