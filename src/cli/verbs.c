@@ -190,6 +190,13 @@ const struct verb verbs[] = {
      "eval \"$(latchkey ssh-agent)\". With COMMAND it serves that, and ends with it.\n"
      "Ed25519, P-256, P-384, P-521 and RSA keys; new ones are seen without a new start.",
      ssh_agent},
+    {"migrate tpm2-pkcs11", "[STORE]", 0, 1, COMMON | PIN | NEW_PIN | SO_PIN | O(JSON) | O(LABEL),
+     "bring tokens over from a store of tpm2-pkcs11",
+     "All its tokens, or the one of --label, with their keys (the same keys of this TPM, so\n"
+     "certificates go on fitting), certificates, labels and IDs. Asks for the old user PIN, which\n"
+     "becomes the new one unless --new-pin-… says another, and for a new SO PIN. The old store is\n"
+     "only read; a token that does not come over whole is not made.",
+     migrate_tpm2_pkcs11},
     {"tpm status", "", 0, 0, COMMON | O(JSON), "show the TPM and its count of wrong PINs", NULL,
      tpm_status},
     {"tpm harden", "", 0, 0,

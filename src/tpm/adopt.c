@@ -132,6 +132,11 @@ static CK_RV describe(struct tpm_adopted *ret)
 
 /* ---- its parent ---------------------------------------------------------------------------- */
 
+static bool is_persistent(TPM2_HANDLE handle)
+{
+    return handle >> TPM2_HR_SHIFT == TPM2_HT_PERSISTENT;
+}
+
 struct family {
     TPM2_HANDLE parent, key;
     struct tpm_parent_owned above;
@@ -149,7 +154,7 @@ static CK_RV next_parent(struct tpm *t, uint32_t said, TPM2_HANDLE number, struc
 {
     tpm_parent_free(&f->above);
     f->above = (struct tpm_parent_owned){0};
-    if (parent_is_primary(said))
+    if (!is_persistent(said))
         return make_primary(t, number, &f->parent, &f->above);
     f->parent = said;
     TRY(read_parent(t, said, &f->above));
@@ -189,13 +194,13 @@ static CK_RV load_rv(TSS2_RC rc)
 
 static CK_RV load(struct tpm *t, const struct tpm_foreign *key, struct family *f)
 {
-    TPM2_HANDLE candidates = parent_is_primary(key->parent) ? (TPM2_HANDLE)parent_primaries() : 1;
+    TPM2_HANDLE candidates = !is_persistent(key->parent) ? (TPM2_HANDLE)parent_primaries() : 1;
     TSS2_RC rc = TPM2_RC_INTEGRITY;
     TRY(public_name(key->pub, f->name, &f->name_n));
     for (TPM2_HANDLE i = 0; rc == TPM2_RC_INTEGRITY && i < candidates; i++) {
         TRY(next_parent(t, key->parent, i, f));
         TRY(try_load(t, key, f, &rc));
-        if (rc != TPM2_RC_SUCCESS && parent_is_primary(key->parent))
+        if (rc != TPM2_RC_SUCCESS && !is_persistent(key->parent))
             extra_flush(t, f->parent);
     }
     return rc == TPM2_RC_SUCCESS ? CKR_OK : load_rv(rc);
@@ -330,7 +335,7 @@ static CK_RV read_foreign(struct tpm *t, const struct tpm_foreign *key, struct b
     size_t name_n;
     if (!key->handle)
         return buf_set(ret, key->pub);
-    if (key->handle >> TPM2_HR_SHIFT != TPM2_HT_PERSISTENT)
+    if (!is_persistent(key->handle))
         return CKR_ARGUMENTS_BAD;
     HOLD(t);
     return read_key(t, key->handle, ret, name, &name_n, &qualified);

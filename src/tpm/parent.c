@@ -94,7 +94,7 @@ size_t parent_primaries(void)
 
 bool parent_is_primary(TPM2_HANDLE handle)
 {
-    return handle >> TPM2_HR_SHIFT != TPM2_HT_PERSISTENT;
+    return handle < parent_primaries();
 }
 
 static void primary_rsa(TPMT_PUBLIC *ret)
@@ -265,7 +265,8 @@ CK_RV read_parent(struct tpm *t, TPM2_HANDLE handle, struct tpm_parent_owned *re
     return buf_append(&ret->name, name, name_n);
 }
 
-static CK_RV make_persistent(struct tpm *t, TPM2_HANDLE object, const struct tpm_parent_owned *p)
+static CK_RV make_persistent(struct tpm *t, TPM2_HANDLE object, TPM2_HANDLE at,
+                             const struct tpm_parent_owned *p)
 {
     CLEANUP(session_wipe) struct session s = {0};
     const struct tpm_parent self = {
@@ -278,7 +279,7 @@ static CK_RV make_persistent(struct tpm *t, TPM2_HANDLE object, const struct tpm
         TRY(session_start(t, &self, TPM2_SE_HMAC, &s));
         c.auth[0].session = &s;
     }
-    PUT(&c, UINT32, SRK);
+    PUT(&c, UINT32, at);
     CK_RV rv = cmd_exec(t, &c, ERROR_TPM_OWNER);
     if (s.handle)
         session_end(t, &s);
@@ -299,23 +300,39 @@ CK_RV parent_pinned(const struct tpm *t, struct bytes name)
                            hex);
 }
 
+/* tpm2-tools' RSA key at the first place counts tries and would be out of use in a lockout: the
+ * second is the ECC key's by the same guidance. ret_free: the first place where nothing is. */
+static CK_RV look_for_parent(struct tpm *t, struct tpm_parent_owned *p, TPM2_HANDLE *ret_free)
+{
+    static const TPM2_HANDLE places[] = {SRK, SRK + 1};
+    for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
+        TRY(read_parent(t, places[i], p));
+        if (is_storage_key(p))
+            return CKR_OK;
+        if (!p->handle) {
+            *ret_free = places[i];
+            return CKR_OK;
+        }
+        tpm_parent_free(p);
+        *p = (struct tpm_parent_owned){0};
+    }
+    return CKR_OK;
+}
+
 static CK_RV find_parent(struct tpm *t, struct tpm_parent_owned *p)
 {
-    TPM2_HANDLE primary;
-    TRY(read_parent(t, SRK, p));
-    if (is_storage_key(p))
+    TPM2_HANDLE primary, place = 0;
+    TRY(look_for_parent(t, p, &place));
+    if (p->handle)
         return CKR_OK;
-    bool taken = p->handle != 0;
-    tpm_parent_free(p);
-    p->handle = 0;
     residents_flush(t); /* a primary needs a slot of its own */
     TRY(create_primary(t, 0, NO_BYTES, &primary, p));
-    if (!taken && make_persistent(t, primary, p) == CKR_OK)
-        p->handle = SRK;
+    if (place && make_persistent(t, primary, place, p) == CKR_OK)
+        p->handle = place;
     else
         log_warn("no storage root key can be kept at 0x%x (%s): the primary key is made anew at "
                  "each use, which is slow",
-                 SRK, taken ? "another key is there" : "the TPM refused");
+                 SRK, place ? "the TPM refused" : "another key is there, and at the next");
     extra_flush(t, primary);
     return CKR_OK;
 }
