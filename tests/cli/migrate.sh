@@ -89,8 +89,8 @@ holds cmp cert.pem site.pem
 openssl rand 16 >iv
 old_tool --token-label site --login --pin 123456 --encrypt -m AES-CBC-PAD --label aes --iv "$(od -An -tx1 iv | tr -d ' \n')" \
     -i digest -o encrypted
-pkcs11-tool --module "$LATCHKEY_BUILD/latchkey-pkcs11.so" --token-label site --login --pin 123456 --decrypt \
-    -m AES-CBC-PAD --label aes --iv "$(od -An -tx1 iv | tr -d ' \n')" -i encrypted -o decrypted 2>tool.log
+cat iv encrypted >with-iv
+succeeds lk decrypt aes with-iv --mechanism aes-cbc-pad --pin-file pin --out decrypted
 holds cmp decrypted digest
 # and the old one goes on
 old_tool --token-label site --login --pin 123456 --sign -m ECDSA --label ec -i digest -o old.sig --signature-format openssl
