@@ -50,8 +50,26 @@ typedef struct LATCHKEY_TOKEN_STATUS {
 typedef void (*LATCHKEY_FINDING)(void *context, CK_ULONG level, const char *id, const char *text,
                                  const char *remedy);
 
+#define LATCHKEY_SEALED_MAX 128 /* bytes of a sealed data object (TPM 2.0 part 2, MAX_SYM_DATA) */
+
+/* A key, or a sealed data object, that another program had this TPM make: wrapped for its parent,
+ * or made persistent. All are in the TPM's own form (TPM2B_PUBLIC, TPM2B_PRIVATE). */
+typedef struct LATCHKEY_TPM_KEY {
+    CK_ULONG
+    handle; /* of the persistent key; then parent, pPublic and pPrivate are not looked at */
+    CK_ULONG
+    parent; /* persistent handle of its parent; 0x40000001: a primary of the owner hierarchy */
+    CK_BYTE_PTR pPublic;
+    CK_ULONG ulPublicLen;
+    CK_BYTE_PTR pPrivate;
+    CK_ULONG ulPrivateLen;
+    CK_BYTE_PTR pAuth; /* its authorization */
+    CK_ULONG ulAuthLen;
+    CK_ULONG ulValueLen; /* bytes of an HMAC key, which the TPM does not tell */
+} LATCHKEY_TPM_KEY;
+
 typedef struct LATCHKEY_ADMIN {
-    CK_VERSION version; /* 1.1 */
+    CK_VERSION version; /* 1.1: PinTries, KeyAdopt, ForeignUnseal */
 
     /* Deletes a token: its objects, its row, its NV indices. pSoPin proves the right; with force it
      * may be NULL (the keys are lost either way). CKR_PIN_INCORRECT, CKR_PIN_LOCKED,
@@ -83,6 +101,19 @@ typedef struct LATCHKEY_ADMIN {
      * are left, CK_UNAVAILABLE_INFORMATION while there is no user PIN, or when the TPM does not
      * tell. */
     CK_RV (*PinTries)(CK_SLOT_ID slot, CK_ULONG *pMax, CK_ULONG *pLeft);
+    /* Takes the key into the token (user logged in): the same key, under an authorization of the
+     * token's own; the other program's copy stays as it is. pTemplate as C_UnwrapKey's; class and
+     * key type may be left out. CKR_PIN_INCORRECT, CKR_PIN_LOCKED: the authorization is wrong, is
+     * locked; CKR_TOKEN_NOT_RECOGNIZED: no parent in this TPM opens it;
+     * CKR_KEY_FUNCTION_NOT_PERMITTED: a kind of key that cannot be used (the log says why). */
+    CK_RV(*KeyAdopt)
+    (CK_SESSION_HANDLE hSession, LATCHKEY_TPM_KEY *pKey, CK_ATTRIBUTE_PTR pTemplate,
+     CK_ULONG ulCount, CK_OBJECT_HANDLE_PTR phKey);
+    /* TPM2_Unseal of such an object into LATCHKEY_SEALED_MAX bytes; the length as in section 5.2 of
+     * 2.40. */
+    CK_RV(*ForeignUnseal)
+    (CK_SESSION_HANDLE hSession, LATCHKEY_TPM_KEY *pObject, CK_BYTE_PTR pData,
+     CK_ULONG_PTR pulDataLen);
 } LATCHKEY_ADMIN;
 
 #endif

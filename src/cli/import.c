@@ -3,26 +3,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "adopt.h"
 #include "certificate.h"
+#include "file.h"
 #include "import_file.h"
 #include "key_lines.h"
 #include "key_store.h"
 #include "module.h"
 #include "public_key.h"
+#include "tss2_file.h"
 #include "verbs.h"
 
 /* ---- all or nothing ---------------------------------------------------------------------------
  */
-
-static CK_RV remember(struct handles *made, CK_OBJECT_HANDLE handle)
-{
-    CK_OBJECT_HANDLE *grown = reallocarray(made->h, made->n + 1, sizeof(*grown));
-    if (!grown)
-        return CKR_HOST_MEMORY;
-    made->h = grown;
-    made->h[made->n++] = handle;
-    return CKR_OK;
-}
 
 /* An import that failed leaves the token as it was. */
 static void undo(struct cli *cli, const struct handles *made)
@@ -45,7 +38,7 @@ static CK_RV add_private(struct cli *cli, const struct key_plan *plan, EVP_PKEY 
 {
     CK_OBJECT_HANDLE handle = 0;
     TRY(key_store_private(cli, plan, key, &handle));
-    return remember(made, handle);
+    return handles_add(made, handle);
 }
 
 static CK_RV add_public(struct cli *cli, const struct key_plan *plan, EVP_PKEY *key,
@@ -53,7 +46,7 @@ static CK_RV add_public(struct cli *cli, const struct key_plan *plan, EVP_PKEY *
 {
     CK_OBJECT_HANDLE handle = 0;
     TRY(key_store_public(cli, plan, key, &handle));
-    return remember(made, handle);
+    return handles_add(made, handle);
 }
 
 /* One that is there already stays as it is. */
@@ -66,7 +59,7 @@ static CK_RV add_certificate(struct cli *cli, X509 *certificate, struct bytes id
     if (same.n)
         return CKR_OK;
     TRY(certificate_create(cli, certificate, id, label, &handle));
-    return remember(made, handle);
+    return handles_add(made, handle);
 }
 
 /* The name in the PKCS#12 file, else the subject's common name. */
@@ -175,13 +168,13 @@ static CK_RV import_secret(struct cli *cli, struct key_plan *plan)
     return report(cli, handle);
 }
 
-static CK_RV import_pair(struct cli *cli, struct key_plan *plan)
+static CK_RV import_pair(struct cli *cli, struct key_plan *plan, struct bytes content)
 {
     CLEANUP(import_file_free) struct import_file file = {0};
     const struct key_kind *wanted = plan->kind;
     char name[256] = "";
     int n = 0;
-    TRY(import_file_read(cli, cli->args[0], &file));
+    TRY(import_file_read(cli, cli->args[0], content, &file));
     plan->kind = file.kind;
     if (wanted && wanted != plan->kind)
         return fail(EXIT_USAGE, "Leave --type out: the file says it.",
@@ -197,9 +190,17 @@ static CK_RV import_pair(struct cli *cli, struct key_plan *plan)
 
 CK_RV key_import(struct cli *cli)
 {
+    CLEANUP(buf_free) struct buf content = {0};
     struct key_plan plan = {0};
+    if (!cli->n_args == !cli->option[OPT_HANDLE])
+        return fail(EXIT_USAGE, NULL, "give the file of the key, or --handle");
+    if (cli->option[OPT_HANDLE])
+        return adopt_persistent(cli);
     if (cli->option[OPT_TYPE])
         TRY(key_kind_option(cli, &plan.kind));
-    return plan.kind && plan.kind->cls == CKO_SECRET_KEY ? import_secret(cli, &plan)
-                                                         : import_pair(cli, &plan);
+    if (plan.kind && plan.kind->cls == CKO_SECRET_KEY)
+        return import_secret(cli, &plan);
+    TRY(file_get(cli->args[0], &content));
+    return tss2_is(buf_bytes(&content)) ? adopt_file(cli, buf_bytes(&content), cli->args[0])
+                                        : import_pair(cli, &plan, buf_bytes(&content));
 }

@@ -143,10 +143,10 @@ static const struct {
                {pem_public, false},
                {der_public, false}};
 
-static CK_RV read_key(const struct buf *content, struct password *p, struct import_file *ret)
+static CK_RV read_key(struct bytes content, struct password *p, struct import_file *ret)
 {
     for (size_t i = 0; !ret->key && !p->asked && i < sizeof(readers) / sizeof(*readers); i++) {
-        BIO *in = BIO_new_mem_buf(content->p, (int)content->n);
+        BIO *in = BIO_new_mem_buf(content.p, (int)content.n);
         if (!in)
             return CKR_HOST_MEMORY;
         ret->key = readers[i].read(in, p);
@@ -191,17 +191,16 @@ static CK_RV check_numbers(const struct import_file *file, const char *path)
                      "the key in %s is damaged: its numbers do not belong together", path);
 }
 
-CK_RV import_file_read(struct cli *cli, const char *path, struct import_file *ret)
+CK_RV import_file_read(struct cli *cli, const char *path, struct bytes content,
+                       struct import_file *ret)
 {
-    CLEANUP(buf_free) struct buf content = {0};
     CLEANUP(password_free) struct password password = {.cli = cli, .path = path};
-    TRY(file_get(path, &content));
     if (content.n > 1 << 24)
         return fail(EXIT_FAILED, NULL, "%s is too long for a key", path);
     const unsigned char *at = content.p;
     PKCS12 *p12 = content.n ? d2i_PKCS12(NULL, &at, (long)content.n) : NULL;
     ERR_clear_error(); /* with one in the queue, PEM_read_bio_PrivateKey makes half a key of it */
-    CK_RV rv = p12 ? read_pkcs12(p12, &password, ret) : read_key(&content, &password, ret);
+    CK_RV rv = p12 ? read_pkcs12(p12, &password, ret) : read_key(content, &password, ret);
     PKCS12_free(p12);
     TRY(rv);
     TRY(find_kind(ret, path));

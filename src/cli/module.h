@@ -27,6 +27,11 @@ bool token_label_taken(struct cli *cli, const char *label);
 /* Finds the token into cli->token: that of --token (or name, where a verb takes the token as its
  * argument), which uri (may be NULL) must fit too; without either, the only one there is. */
 CK_RV token_find(struct cli *cli, const char *name, P11KitUri *uri);
+/* The slot that waits for C_InitToken, into cli->token. */
+CK_RV token_find_empty(struct cli *cli);
+/* Makes a token there and opens a session, the SO logged in. Tells of a failure. */
+CK_RV token_make(struct cli *cli, const char *label, const struct secret *so,
+                 const struct secret *user);
 CK_RV token_session(struct cli *cli, bool write);
 /* Reads the PIN from where the options say, and logs in. */
 CK_RV token_login(struct cli *cli, CK_USER_TYPE user);

@@ -126,8 +126,7 @@ CK_RV token_show(struct cli *cli)
     return table_print_record(&t, cli->option[OPT_JSON]);
 }
 
-/* The slot that waits for C_InitToken. */
-static CK_RV find_empty(struct cli *cli)
+CK_RV token_find_empty(struct cli *cli)
 {
     CLEANUP(free_slots) CK_SLOT_ID *ids = NULL;
     CK_ULONG n = 0;
@@ -203,26 +202,42 @@ static CK_RV set_user_pin(struct cli *cli, const struct secret *so, const struct
     return check(p11->C_GetTokenInfo(cli->token.slot, &cli->token.info), "look at the token");
 }
 
-static CK_RV initialise(struct cli *cli, const char *label)
+static CK_RV init_token(struct cli *cli, const char *label, const struct secret *so)
 {
-    CLEANUP(secret_free) struct secret so = {0}, user = {0};
     CK_UTF8CHAR name[32];
+    size_t n = strlen(label);
+    if (n > sizeof(name))
+        return CKR_ARGUMENTS_BAD;
     memset(name, ' ', sizeof(name));
-    memcpy(name, label, strlen(label)); /* NOLINT(bugprone-not-null-terminated-result): padded */
-    TRY(new_pins(cli, &so, &user));
-    CK_RV rv = cli->module.p11->C_InitToken(cli->token.slot, so.p, so.n, name);
-    if (rv != CKR_OK) { /* the generated PINs open nothing */
-        if (cli->option[OPT_GENERATE_SO_PIN])
-            unlink(cli->option[OPT_GENERATE_SO_PIN]);
-        if (cli->option[OPT_PIN_FILE_OUT])
-            unlink(cli->option[OPT_PIN_FILE_OUT]);
-        return check(rv, "make the token");
-    }
-    rv = set_user_pin(cli, &so, &user);
+    memcpy(name, label, n); /* NOLINT(bugprone-not-null-terminated-result): padded */
+    return cli->module.p11->C_InitToken(cli->token.slot, so->p, so->n, name);
+}
+
+CK_RV token_make(struct cli *cli, const char *label, const struct secret *so,
+                 const struct secret *user)
+{
+    TRY(check_length(&cli->token.info, "SO PIN", so));
+    TRY(check_length(&cli->token.info, "user PIN", user));
+    TRY(check(init_token(cli, label, so), "make the token"));
+    CK_RV rv = set_user_pin(cli, so, user);
     if (rv != CKR_OK)
         fputs("  The token is made, but without a user PIN: 'latchkey token reset-pin' sets one, "
               "'latchkey token destroy' removes it.\n",
               stderr);
+    return rv;
+}
+
+static CK_RV initialise(struct cli *cli, const char *label)
+{
+    CLEANUP(secret_free) struct secret so = {0}, user = {0};
+    TRY(new_pins(cli, &so, &user));
+    CK_RV rv = token_make(cli, label, &so, &user);
+    if (rv != CKR_OK && !cli->token.session) { /* not made: the generated PINs open nothing */
+        if (cli->option[OPT_GENERATE_SO_PIN])
+            unlink(cli->option[OPT_GENERATE_SO_PIN]);
+        if (cli->option[OPT_PIN_FILE_OUT])
+            unlink(cli->option[OPT_PIN_FILE_OUT]);
+    }
     return rv;
 }
 
@@ -252,7 +267,7 @@ CK_RV token_create(struct cli *cli)
     if (token_label_taken(cli, label))
         return fail(EXIT_AMBIGUOUS, "Choose another with --label.", "there is a token '%s' already",
                     label);
-    TRY(find_empty(cli));
+    TRY(token_find_empty(cli));
     TRY(initialise(cli, label));
     TRY(cells_of_token(&t, cli->token.slot, &cli->token.info));
     for (size_t i = 0; i < 2; i++) {

@@ -52,6 +52,7 @@ const struct option_row option_rows[OPTIONS] = {
     [OPT_PASSWORD_FILE] = {"password-file", 0, "FILE", NULL, "the password of what is imported"},
     [OPT_NO_CERTIFICATES] = {"no-certificates", 0, NULL, NULL,
                              "leave the certificates of a PKCS#12 file out"},
+    [OPT_HANDLE] = {"handle", 0, "HANDLE", NULL, "a key that is persistent in the TPM, 0x81…"},
     [OPT_WITH] = {"with", 0, "KEY", NULL, "the key that wraps or unwraps"},
     [OPT_MECHANISM] = {"mechanism", 0, "NAME",
                        "rsa-pkcs-sha256 rsa-pkcs-sha384 rsa-pkcs-sha512 rsa-pss-sha256 "
@@ -122,14 +123,16 @@ const struct verb verbs[] = {
      "A key pair (ec, rsa, ed25519, x25519, ed448, x448), after which the lines to paste for\n"
      "the programs that can use it are printed; or a secret key (aes, generic, hmac-…).",
      key_generate},
-    {"key import", "FILE", 1, 1,
-     TOKEN | PIN | O(JSON) | O(LABEL) | O(ID) | O(TYPE) | O(FORMAT) | O(USAGE) | O(EXTRACTABLE) |
-         O(ALWAYS_AUTHENTICATE) | O(PASSWORD_FILE) | O(NO_CERTIFICATES) | O(FORCE),
+    {"key import", "[FILE]", 0, 1,
+     TOKEN | PIN | O(HANDLE) | O(JSON) | O(LABEL) | O(ID) | O(TYPE) | O(FORMAT) | O(USAGE) |
+         O(EXTRACTABLE) | O(ALWAYS_AUTHENTICATE) | O(PASSWORD_FILE) | O(NO_CERTIFICATES) | O(FORCE),
      "store a key from a file",
      "PKCS#8, RSA or EC PRIVATE KEY, PUBLIC KEY, in PEM or DER; PKCS#12 with its certificates; "
      "the\n"
      "bytes of a secret key with --type. FILE - is standard input. All of it is stored, or "
      "nothing.\n"
+     "TSS2 PRIVATE KEY files and, with --handle, persistent keys are keys of this TPM: the token\n"
+     "gets the same key, and the program that made it keeps its own.\n"
      "A key that is there already is imported again with --force only.",
      key_import},
     {"key export", "KEY", 1, 1, TOKEN | PIN | O(LOGIN) | O(FORMAT) | O(OUT), "print the public key",
@@ -191,6 +194,13 @@ const struct verb verbs[] = {
      "eval \"$(latchkey ssh-agent)\". With COMMAND it serves that, and ends with it.\n"
      "Ed25519, P-256, P-384, P-521 and RSA keys; new ones are seen without a new start.",
      ssh_agent},
+    {"migrate tpm2-pkcs11", "[STORE]", 0, 1, COMMON | PIN | NEW_PIN | SO_PIN | O(JSON) | O(LABEL),
+     "bring tokens over from a store of tpm2-pkcs11",
+     "All its tokens, or the one of --label, with their keys (the same keys of this TPM, so\n"
+     "certificates go on fitting), certificates, labels and IDs. Asks for the old user PIN, which\n"
+     "becomes the new one unless --new-pin-… says another, and for a new SO PIN. The old store is\n"
+     "only read; a token that does not come over whole is not made.",
+     migrate_tpm2_pkcs11},
     {"tpm status", "", 0, 0, COMMON | O(JSON), "show the TPM and its count of wrong PINs", NULL,
      tpm_status},
     {"tpm harden", "", 0, 0,

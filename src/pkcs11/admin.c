@@ -68,6 +68,38 @@ static ENTRY(NvRemove, (CK_ULONG handle), (handle))
 }
 static ENTRY(PinTries, (CK_SLOT_ID slot, CK_ULONG *max, CK_ULONG *left), (slot, max, left))
 
+    static bool readable(const LATCHKEY_TPM_KEY *k)
+{
+    return k && entry_readable(k->pPublic, k->ulPublicLen) &&
+           entry_readable(k->pPrivate, k->ulPrivateLen) && entry_readable(k->pAuth, k->ulAuthLen);
+}
+
+static CK_RV KeyAdopt_(CK_SESSION_HANDLE session, LATCHKEY_TPM_KEY *key, CK_ATTRIBUTE_PTR template,
+                       CK_ULONG n, CK_OBJECT_HANDLE_PTR ret)
+{
+    SESSION(s, session);
+    if (!readable(key) || !entry_template(template, n) || !ret)
+        return CKR_ARGUMENTS_BAD;
+    return session_adopt(s, key, template, n, ret);
+}
+static ENTRY(KeyAdopt,
+             (CK_SESSION_HANDLE session, LATCHKEY_TPM_KEY *key, CK_ATTRIBUTE_PTR template,
+              CK_ULONG n, CK_OBJECT_HANDLE_PTR ret),
+             (session, key, template, n, ret))
+
+    static CK_RV ForeignUnseal_(CK_SESSION_HANDLE session, LATCHKEY_TPM_KEY *object,
+                                CK_BYTE_PTR data, CK_ULONG_PTR data_n)
+{
+    SESSION(s, session);
+    if (!readable(object) || !data_n)
+        return CKR_ARGUMENTS_BAD;
+    return session_unseal_foreign(s, object, data, data_n);
+}
+static ENTRY(ForeignUnseal,
+             (CK_SESSION_HANDLE session, LATCHKEY_TPM_KEY *object, CK_BYTE_PTR data,
+              CK_ULONG_PTR data_n),
+             (session, object, data, data_n))
+
     LATCHKEY_ADMIN admin_list = {
         .version = {1, 1},
         .TokenDestroy = TokenDestroy,
@@ -78,4 +110,6 @@ static ENTRY(PinTries, (CK_SLOT_ID slot, CK_ULONG *max, CK_ULONG *left), (slot, 
         .Doctor = Doctor,
         .NvRemove = NvRemove,
         .PinTries = PinTries,
+        .KeyAdopt = KeyAdopt,
+        .ForeignUnseal = ForeignUnseal,
 };

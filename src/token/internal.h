@@ -302,6 +302,9 @@ CK_RV key_prepare(struct token *t, struct object *o, struct secret *auth);
 /* Moves what the TPM made into the object. */
 void key_take_blobs(struct object *o, struct tpm_key_made *made);
 CK_RV key_tell_protection(struct object *o);
+/* CKA_CHECK_VALUE of a secret key (2.40, 4.10.2), unless the template wants none. value: empty when
+ * the TPM has it. CKR_ATTRIBUTE_VALUE_INVALID: the template has another. */
+CK_RV key_add_check_value(struct token *t, struct object *o, struct bytes value);
 /* A private or secret key's object out of the values in C_CreateObject's template. */
 CK_RV key_from_template(struct session *s, const CK_ATTRIBUTE *template, CK_ULONG n,
                         struct object *o);

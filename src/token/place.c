@@ -281,7 +281,7 @@ static CK_RV compute_check_value(struct token *t, const struct object *o, struct
 }
 
 /* The template may give it: the right one, or an empty one, which says that none is wanted. */
-static CK_RV check_value(struct token *t, struct object *o, struct bytes value)
+CK_RV key_add_check_value(struct token *t, struct object *o, struct bytes value)
 {
     uint8_t own[CHECK_VALUE] = {0};
     bool known;
@@ -303,7 +303,7 @@ CK_RV key_place(struct session *s, struct object *o, enum origin origin,
     TRY(key_fits_tpm(s, o, origin, from, length, &tpm));
     TRY(tpm ? place_in_tpm(s, o, from, length) : place_software(s, o, from, length));
     TRY(key_tell_protection(o));
-    return check_value(s->token, o, from->value);
+    return key_add_check_value(s->token, o, from->value);
 }
 
 /* ---- what is said of it -------------------------------------------------------------------- */

@@ -103,6 +103,7 @@ struct tpm {
     struct saved saved[SAVED_KEYS];
     struct session session; /* for key use; bare TPM only */
     TPM2_HANDLE primary;    /* the transient primary, when this call has made it */
+    TPM2_HANDLE primary_number;
     /* what this call loaded besides; flushed at its end, or when the TPM does it */
     TPM2_HANDLE extra[EXTRA_HANDLES];
     uint64_t clock;
@@ -220,6 +221,14 @@ void session_wipe(struct session *s); /* for CLEANUP: the key in it is a secret 
 /* The parent's handle: persistent, or the transient primary made now (flushed when the call ends).
  */
 CK_RV parent_handle(struct tpm *t, const struct tpm_parent *parent, TPM2_HANDLE *ret);
+/* How many kinds of transient primaries there are: 0 up to it stands for a parent's handle. */
+size_t parent_primaries(void);
+bool parent_is_primary(TPM2_HANDLE handle);
+/* A persistent key; leaves ret empty when the handle is free. */
+CK_RV read_parent(struct tpm *t, TPM2_HANDLE handle, struct tpm_parent_owned *ret);
+/* A transient primary with its Name and public area, to be flushed by extra_flush. */
+CK_RV make_primary(struct tpm *t, TPM2_HANDLE number, TPM2_HANDLE *ret,
+                   struct tpm_parent_owned *ret_parent);
 void flush_handle(struct tpm *t, TPM2_HANDLE handle);
 /* Remember a handle to be flushed when the call ends; forget it (it ended, or stays); flush it now.
  */

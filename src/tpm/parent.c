@@ -70,27 +70,71 @@ CK_RV owner_auth(struct tpm *t, struct bytes *ret)
 
 /* ---- the transient primary ----------------------------------------------------------------- */
 
-/* The TCG's ECC P-256 SRK template: the same seed gives the same key each time. */
-static void srk_template(TPM2B_PUBLIC *ret)
+/* Primaries that are made anew whenever they are needed: the same seed gives the same key each
+ * time. Their number stands where a persistent parent has its handle. A published row is never
+ * changed. */
+static const struct {
+    TPMI_ALG_PUBLIC type;
+    bool no_da;
+    uint16_t unique; /* zeros in each part of the template's unique field */
+} primaries[] = {
+    {TPM2_ALG_ECC, true, 32}, /* latchkey's own: the TCG's ECC P-256 SRK */
+    /* parent of TSS2 PRIVATE KEY files that name a hierarchy (ASN.1 Specification for TPM 2.0 Key
+     * Files, 3.1.8), and of tpm2-pkcs11's "tss2-engine-key" */
+    {TPM2_ALG_ECC, true, 0},
+    {TPM2_ALG_RSA, true, 0},
+    {TPM2_ALG_RSA, false, 0}, /* tpm2_createprimary without options */
+    {TPM2_ALG_ECC, false, 0}, /* tpm2_createprimary -G ecc */
+};
+
+size_t parent_primaries(void)
 {
-    *ret = (TPM2B_PUBLIC){.publicArea = {
-                              .type = TPM2_ALG_ECC,
-                              .nameAlg = TPM2_ALG_SHA256,
-                              .objectAttributes = TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT |
-                                                  TPMA_OBJECT_SENSITIVEDATAORIGIN |
-                                                  TPMA_OBJECT_USERWITHAUTH | TPMA_OBJECT_NODA |
-                                                  TPMA_OBJECT_RESTRICTED | TPMA_OBJECT_DECRYPT,
-                              .parameters.eccDetail = {.symmetric = {.algorithm = TPM2_ALG_AES,
-                                                                     .keyBits.aes = 128,
-                                                                     .mode.aes = TPM2_ALG_CFB},
-                                                       .scheme.scheme = TPM2_ALG_NULL,
-                                                       .curveID = TPM2_ECC_NIST_P256,
-                                                       .kdf.scheme = TPM2_ALG_NULL},
-                              .unique.ecc = {.x.size = 32, .y.size = 32},
-                          }};
+    return sizeof(primaries) / sizeof(*primaries);
 }
 
-static CK_RV read_parent(struct tpm *t, TPM2_HANDLE handle, struct tpm_parent_owned *ret);
+bool parent_is_primary(TPM2_HANDLE handle)
+{
+    return handle < parent_primaries();
+}
+
+static void primary_rsa(TPMT_PUBLIC *ret)
+{
+    ret->parameters.rsaDetail = (TPMS_RSA_PARMS){
+        .symmetric = {.algorithm = TPM2_ALG_AES, .keyBits.aes = 128, .mode.aes = TPM2_ALG_CFB},
+        .scheme.scheme = TPM2_ALG_NULL,
+        .keyBits = 2048};
+}
+
+static void primary_ecc(TPMT_PUBLIC *ret, uint16_t unique)
+{
+    ret->parameters.eccDetail = (TPMS_ECC_PARMS){
+        .symmetric = {.algorithm = TPM2_ALG_AES, .keyBits.aes = 128, .mode.aes = TPM2_ALG_CFB},
+        .scheme.scheme = TPM2_ALG_NULL,
+        .curveID = TPM2_ECC_NIST_P256,
+        .kdf.scheme = TPM2_ALG_NULL};
+    ret->unique.ecc.x.size = ret->unique.ecc.y.size = unique;
+}
+
+static CK_RV primary_template(TPM2_HANDLE number, TPM2B_PUBLIC *ret)
+{
+    if (number >= parent_primaries())
+        return error_log(CKR_DEVICE_ERROR, "a key's parent in the store is none that is known: %u",
+                         number);
+    *ret = (TPM2B_PUBLIC){
+        .publicArea = {.type = primaries[number].type,
+                       .nameAlg = TPM2_ALG_SHA256,
+                       .objectAttributes = TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT |
+                                           TPMA_OBJECT_SENSITIVEDATAORIGIN |
+                                           TPMA_OBJECT_USERWITHAUTH | TPMA_OBJECT_RESTRICTED |
+                                           TPMA_OBJECT_DECRYPT |
+                                           (primaries[number].no_da ? TPMA_OBJECT_NODA : 0)}};
+    if (primaries[number].type == TPM2_ALG_RSA)
+        primary_rsa(&ret->publicArea);
+    else
+        primary_ecc(&ret->publicArea, primaries[number].unique);
+    return CKR_OK;
+}
+
 static bool is_storage_key(const struct tpm_parent_owned *p);
 
 CK_RV owner_session(struct tpm *t, struct session *s, struct cmd_auth *ret)
@@ -107,8 +151,8 @@ CK_RV owner_session(struct tpm *t, struct session *s, struct cmd_auth *ret)
 }
 
 /* expected: its Name, empty while it is not known. */
-static CK_RV create_primary(struct tpm *t, struct bytes expected, TPM2_HANDLE *ret,
-                            struct tpm_parent_owned *ret_parent)
+static CK_RV create_primary(struct tpm *t, TPM2_HANDLE number, struct bytes expected,
+                            TPM2_HANDLE *ret, struct tpm_parent_owned *ret_parent)
 {
     static const TPM2B_SENSITIVE_CREATE empty = {0};
     static const TPML_PCR_SELECTION no_pcrs = {0};
@@ -117,7 +161,7 @@ static CK_RV create_primary(struct tpm *t, struct bytes expected, TPM2_HANDLE *r
     COMMAND(c, CreatePrimary, .handles = 1, .auth_handles = 1, .auths = 1, .makes_handle = true);
     c.handle[0].handle = TPM2_RH_OWNER;
     TRY(owner_session(t, &s, &c.auth[0]));
-    srk_template(&template);
+    TRY(primary_template(number, &template));
     PUT(&c, TPM2B_SENSITIVE_CREATE, &empty);
     PUT(&c, TPM2B_PUBLIC, &template);
     cmd_put_2b(&c, NO_BYTES);
@@ -145,24 +189,35 @@ static CK_RV create_primary(struct tpm *t, struct bytes expected, TPM2_HANDLE *r
     return buf_append(&ret_parent->name, name, name_n);
 }
 
+CK_RV make_primary(struct tpm *t, TPM2_HANDLE number, TPM2_HANDLE *ret,
+                   struct tpm_parent_owned *ret_parent)
+{
+    residents_yield(t);
+    ret_parent->handle = number;
+    return create_primary(t, number, NO_BYTES, ret, ret_parent);
+}
+
 CK_RV parent_handle(struct tpm *t, const struct tpm_parent *parent, TPM2_HANDLE *ret)
 {
-    if (parent->handle) {
+    if (!parent_is_primary(parent->handle)) {
         *ret = parent->handle;
         return CKR_OK;
     }
-    if (t->primary) {
+    if (t->primary && t->primary_number == parent->handle) {
         *ret = t->primary;
         return CKR_OK;
     }
+    if (t->primary)
+        extra_flush(t, t->primary);
     CLEANUP(tpm_parent_free) struct tpm_parent_owned made = {0};
     residents_yield(t);
-    TRY(create_primary(t, parent->name, ret, &made));
+    TRY(create_primary(t, parent->handle, parent->name, ret, &made));
     if (!bytes_equal(buf_bytes(&made.name), parent->name))
         return error_log(CKR_TOKEN_NOT_RECOGNIZED,
                          "this TPM makes another primary key than the store's token was made with: "
                          "it was cleared, or the store belongs to another machine");
     t->primary = *ret;
+    t->primary_number = parent->handle;
     return CKR_OK;
 }
 
@@ -197,8 +252,7 @@ static bool is_storage_key(const struct tpm_parent_owned *owned)
                                          p->parameters.eccDetail.curveID == TPM2_ECC_NIST_P384)));
 }
 
-/* Leaves ret empty when the handle is free. */
-static CK_RV read_parent(struct tpm *t, TPM2_HANDLE handle, struct tpm_parent_owned *ret)
+CK_RV read_parent(struct tpm *t, TPM2_HANDLE handle, struct tpm_parent_owned *ret)
 {
     COMMAND(c, ReadPublic, .handles = 1, .repeatable = true);
     struct bytes area = NO_BYTES;
@@ -213,7 +267,8 @@ static CK_RV read_parent(struct tpm *t, TPM2_HANDLE handle, struct tpm_parent_ow
     return buf_append(&ret->name, name, name_n);
 }
 
-static CK_RV make_persistent(struct tpm *t, TPM2_HANDLE object, const struct tpm_parent_owned *p)
+static CK_RV make_persistent(struct tpm *t, TPM2_HANDLE object, TPM2_HANDLE at,
+                             const struct tpm_parent_owned *p)
 {
     CLEANUP(session_wipe) struct session s = {0};
     const struct tpm_parent self = {
@@ -226,7 +281,7 @@ static CK_RV make_persistent(struct tpm *t, TPM2_HANDLE object, const struct tpm
         TRY(session_start(t, &self, TPM2_SE_HMAC, &s));
         c.auth[0].session = &s;
     }
-    PUT(&c, UINT32, SRK);
+    PUT(&c, UINT32, at);
     CK_RV rv = cmd_exec(t, &c, ERROR_TPM_OWNER);
     if (s.handle)
         session_end(t, &s);
@@ -247,23 +302,39 @@ CK_RV parent_pinned(const struct tpm *t, struct bytes name)
                            hex);
 }
 
+/* tpm2-tools' RSA key at the first place counts tries and would be out of use in a lockout: the
+ * second is the ECC key's by the same guidance. ret_free: the first place where nothing is. */
+static CK_RV look_for_parent(struct tpm *t, struct tpm_parent_owned *p, TPM2_HANDLE *ret_free)
+{
+    static const TPM2_HANDLE places[] = {SRK, SRK + 1};
+    for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
+        TRY(read_parent(t, places[i], p));
+        if (is_storage_key(p))
+            return CKR_OK;
+        if (!p->handle) {
+            *ret_free = places[i];
+            return CKR_OK;
+        }
+        tpm_parent_free(p);
+        *p = (struct tpm_parent_owned){0};
+    }
+    return CKR_OK;
+}
+
 static CK_RV find_parent(struct tpm *t, struct tpm_parent_owned *p)
 {
-    TPM2_HANDLE primary;
-    TRY(read_parent(t, SRK, p));
-    if (is_storage_key(p))
+    TPM2_HANDLE primary, place = 0;
+    TRY(look_for_parent(t, p, &place));
+    if (p->handle)
         return CKR_OK;
-    bool taken = p->handle != 0;
-    tpm_parent_free(p);
-    p->handle = 0;
     residents_flush(t); /* a primary needs a slot of its own */
-    TRY(create_primary(t, NO_BYTES, &primary, p));
-    if (!taken && make_persistent(t, primary, p) == CKR_OK)
-        p->handle = SRK;
+    TRY(create_primary(t, 0, NO_BYTES, &primary, p));
+    if (place && make_persistent(t, primary, place, p) == CKR_OK)
+        p->handle = place;
     else
         log_warn("no storage root key can be kept at 0x%x (%s): the primary key is made anew at "
                  "each use, which is slow",
-                 SRK, taken ? "another key is there" : "the TPM refused");
+                 SRK, place ? "the TPM refused" : "another key is there, and at the next");
     extra_flush(t, primary);
     return CKR_OK;
 }
@@ -299,7 +370,7 @@ CK_RV tpm_check_parent(struct tpm *t, const struct tpm_parent *parent)
 {
     HOLD(t);
     TRY(parent_pinned(t, parent->name));
-    if (!parent->handle) {
+    if (parent_is_primary(parent->handle)) {
         TPM2_HANDLE primary;
         return parent_handle(t, parent, &primary); /* flushed when the hold ends */
     }

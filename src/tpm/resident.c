@@ -203,7 +203,7 @@ static CK_RV load_object(struct tpm *t, const struct tpm_parent *parent, struct 
             residents_flush(t);
             continue;
         }
-        if (!parent->handle)
+        if (parent_is_primary(parent->handle))
             extra_flush(t, above); /* a transient primary has done its work; its slot is needed */
         if (rc_plain(c.rc) == TPM2_RC_HANDLE)
             return error_log(CKR_TOKEN_NOT_RECOGNIZED, "the parent key 0x%x is not in the TPM",

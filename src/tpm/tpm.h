@@ -82,8 +82,9 @@ CK_RV tpm_random(struct tpm *t, uint8_t *ret, size_t n);
 
 /* ---- the parent of all keys ---------------------------------------------------------------- */
 
-/* A storage key: persistent (handle) or, with handle 0, the transient primary of the TCG ECC P-256
- * template, made again whenever it is needed. pub is its TPM2B_PUBLIC, marshalled. */
+/* A storage key: persistent (handle), or a transient primary, made again whenever it is needed; its
+ * handle is then a number below 16: 0 latchkey's own, of the TCG's ECC P-256 template, the others
+ * those of other programs' keys. pub is its TPM2B_PUBLIC, marshalled. */
 struct tpm_parent {
     uint32_t handle;
     struct bytes name, pub;
@@ -254,6 +255,45 @@ CK_RV tpm_import_ec(struct tpm *t, const struct tpm_parent *parent, struct bytes
 /* The same key under another authorization: its new TPM2B_PRIVATE (the old one still loads). */
 CK_RV tpm_rekey(struct tpm *t, const struct tpm_key *key, struct bytes new_auth,
                 struct buf *ret_priv);
+
+/* ---- keys that other programs had this TPM make --------------------------------------------- */
+
+/* Wrapped for a parent, as TSS2 PRIVATE KEY files and tpm2-pkcs11 keep it, or made persistent. */
+struct tpm_foreign {
+    uint32_t handle; /* of the persistent key; then parent, pub and priv are not looked at */
+    uint32_t parent; /* a persistent one; any other number: a primary of the owner hierarchy */
+    struct bytes pub, priv; /* TPM2B_PUBLIC, TPM2B_PRIVATE */
+    struct bytes auth;
+};
+
+enum tpm_kind { TPM_KIND_RSA, TPM_KIND_EC, TPM_KIND_AES, TPM_KIND_HMAC };
+
+/* What such a key is, and the token's copy of it. */
+struct tpm_adopted {
+    struct tpm_parent_owned parent;
+    struct buf pub, priv;
+    enum tpm_kind kind;
+    enum curve curve; /* EC */
+    unsigned bits;    /* AES */
+    enum hash hash;   /* HMAC: the only one it may be used with, or HASH_NONE */
+    struct buf modulus, exponent, point;
+    bool local;   /* made in this TPM, never to leave it */
+    bool derives; /* EC: may be used for ECDH */
+};
+void tpm_adopted_free(struct tpm_adopted *k);
+
+/* All but parent and priv. CKR_KEY_FUNCTION_NOT_PERMITTED: a key of a kind, or with restrictions,
+ * that latchkey cannot use; CKR_OBJECT_HANDLE_INVALID: nothing is at that handle. */
+CK_RV tpm_describe_foreign(struct tpm *t, const struct tpm_foreign *key, struct tpm_adopted *ret);
+/* Adds the key's blob under new_auth and its parent; the original stays as it is. The session that
+ * carries the authorizations is salted to salt. CKR_PIN_INCORRECT: auth is wrong (if the key has no
+ * noDA the TPM counted it); CKR_PIN_LOCKED; CKR_TOKEN_NOT_RECOGNIZED: no parent in this TPM opens
+ * it; CKR_KEY_FUNCTION_NOT_PERMITTED: it has no parent that a copy could hang on. */
+CK_RV tpm_adopt(struct tpm *t, const struct tpm_parent *salt, const struct tpm_foreign *key,
+                struct bytes new_auth, struct tpm_adopted *k);
+/* The content of a sealed data object of another program. Codes as above. */
+CK_RV tpm_unseal_foreign(struct tpm *t, const struct tpm_parent *salt,
+                         const struct tpm_foreign *object, struct secret *ret);
 
 /* The key will not be used again soon (destroyed, its session closed): give up its slot. */
 void tpm_key_drop(struct tpm *t, struct bytes pub);

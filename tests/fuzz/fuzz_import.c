@@ -6,6 +6,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include "certificate.h"
+#include "file.h"
 #include "import_file.h"
 #include "key_store.h"
 
@@ -77,6 +78,13 @@ static CK_FUNCTION_LIST module = {.C_CreateObject = take_object};
 
 /* ---- what is read -------------------------------------------------------------------------- */
 
+static CK_RV read_file(struct cli *cli, const char *path, struct import_file *ret)
+{
+    CLEANUP(buf_free) struct buf content = {0};
+    TRY(file_get(path, &content));
+    return import_file_read(cli, path, buf_bytes(&content), ret);
+}
+
 /* The key in a form of our own is the same key. */
 static void read_again(struct cli *cli, const struct import_file *first)
 {
@@ -88,7 +96,7 @@ static void read_again(struct cli *cli, const struct import_file *first)
                           : PEM_write_bio_PUBKEY(out, first->key)) == 1);
     size_t n = (size_t)BIO_get_mem_data(out, &text);
     memory_file_set(&again, BYTES(text, n));
-    CHECK(import_file_read(cli, again.path, &second) == CKR_OK);
+    CHECK(read_file(cli, again.path, &second) == CKR_OK);
     CHECK(second.private == first->private && second.kind == first->kind);
     CHECK(EVP_PKEY_eq(first->key, second.key) == 1);
     import_file_free(&second);
@@ -99,7 +107,7 @@ static void key(struct cli *cli)
 {
     struct import_file f = {0};
     CK_OBJECT_HANDLE handle;
-    if (import_file_read(cli, file.path, &f) == CKR_OK) {
+    if (read_file(cli, file.path, &f) == CKR_OK) {
         struct key_plan plan = {.kind = f.kind, .label = "label", .usage = f.kind->does};
         CHECK(f.key && f.kind);
         read_again(cli, &f);
