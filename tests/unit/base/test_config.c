@@ -110,12 +110,14 @@ static void bad_values_change_nothing(void **state)
               "unattended = yes\nunattended = perhaps\n"
               "resource-manager = yes\nresource-manager = abrmd\n"
               "show-empty-slot = 1\nshow-empty-slot = 2\n"
+              "max-pin-tries = 5\nmax-pin-tries = 2\nmax-pin-tries = 101\nmax-pin-tries = -3\n"
               "pin-rounds = 5000\npin-rounds = 999\npin-rounds = 10000001\npin-rounds = 1e6\n"
               "lock-timeout = 7\nlock-timeout = 0\nlock-timeout = 99999999999999999999\n"
               "log = debug\nlog = loud\n",
               0600, &c);
     assert_string_equal(c.store, "/first");
     assert_true(c.password_session && c.pin_storage_sealed && c.unattended && c.show_empty_slot);
+    assert_int_equal(c.max_pin_tries, 5);
     assert_int_equal(c.pin_rounds, 5000);
     assert_int_equal(c.lock_timeout, 7);
     assert_int_equal(c.manager, MANAGER_YES);
@@ -205,6 +207,8 @@ static void bad_module_parameters(void **state)
                                       "log=loud",
                                       "store",
                                       "=value",
+                                      "max-pin-tries=2",
+                                      "max-pin-tries=101",
                                       "pin-rounds=0",
                                       "pin-rounds=-1",
                                       "pin-rounds=1x",

@@ -165,7 +165,9 @@ static void test_change_cut_off(void **state)
         assert_true(rv != CKR_OK || new);
         committed += new;
         settle(&l, old ? pin : other_pin);
+        swtpm_reset_lockout(&fx.swtpm);
         assert_limit_opens(&l, old ? other_pin : pin, CKR_PIN_INCORRECT);
+        assert_int_equal(swtpm_lockout_counter(&fx.swtpm), 0); /* it ends at a gate */
         assert_ok(limit_change(&l, pin));
     }
     assert_true(committed > 0 && committed < 2 * n);
