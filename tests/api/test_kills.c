@@ -413,12 +413,12 @@ static bool strike_both(struct peer *p)
 
 static const struct kind {
     tracer_strike strike;
-    unsigned samples; /* along the walk, in the quick form */
+    unsigned samples, offset; /* along the walk, in the quick form */
     const char *what;
 } kinds[] = {
-    {strike_process, 4, "kills survived in the middle of a change of PINs, tokens and objects"},
-    {strike_tpm, 2, "power cuts of the TPM survived in the middle of such a change"},
-    {strike_both, 2, "power cuts of the machine survived in the middle of such a change"},
+    {strike_process, 2, 1, "kills survived in the middle of a change of PINs, tokens and objects"},
+    {strike_tpm, 1, 4, "power cuts of the TPM survived in the middle of such a change"},
+    {strike_both, 1, 8, "power cuts of the machine survived in the middle of such a change"},
 };
 
 /* A power cut after a PIN was used may count as one try; nothing else counts. */
@@ -471,19 +471,29 @@ static unsigned strike_once(const struct operation *o, unsigned nth, tracer_stri
     return moments;
 }
 
-/* All moments of the call, or some along it. */
-static unsigned long walk(const struct operation *o, const struct kind *k)
+/* How many moments a call has that nothing happens to. */
+static unsigned moments_of(size_t i)
+{
+    static unsigned known[COUNT(operations)];
+    bool ended;
+    if (known[i] == 0) {
+        known[i] = strike_once(&operations[i], 0, strike_process, &ended);
+        print_message("%s: %u moments\n", operations[i].name, known[i]);
+    }
+    return known[i];
+}
+
+/* All moments of the call, or some along it, at another part of each operation. */
+static unsigned long walk(size_t i, const struct kind *k)
 {
     bool ended;
     unsigned long strikes = 0;
-    unsigned moments = strike_once(o, 0, strike_process, &ended);
-    unsigned samples = long_run() || k->samples > moments ? moments : k->samples;
-    for (unsigned i = 0; i < samples; i++) {
-        unsigned nth = samples == moments ? i + 1 : 1 + (2 * i + 1) * moments / (2 * samples);
-        unsigned passed = strike_once(o, nth, k->strike, &ended);
-        strikes += passed >= nth;
+    unsigned moments = moments_of(i), samples = long_run() ? moments : k->samples;
+    for (unsigned n = 0; n < samples; n++) {
+        unsigned offset = long_run() ? 0 : (unsigned)(5 * i + k->offset) % COUNT(operations);
+        unsigned nth = 1 + (n * moments + offset * moments / (unsigned)COUNT(operations)) / samples;
+        strikes += strike_once(&operations[i], nth, k->strike, &ended) >= nth;
     }
-    print_message("%s: %u moments, %lu strikes\n", o->name, moments, strikes);
     return strikes;
 }
 
@@ -495,7 +505,7 @@ static void struck_at_each_step(const struct kind *k)
         skip();
     }
     for (size_t i = 0; i < COUNT(operations); i++)
-        strikes += walk(&operations[i], k);
+        strikes += walk(i, k);
     figure(strikes, k->what);
 }
 

@@ -140,19 +140,22 @@ static void copy_from_before_another_pin(void **state)
 
 /* ---- the connection is bad ------------------------------------------------------------------- */
 
-static const struct fault {
+struct fault {
     enum proxy_fault kind;
-    uint32_t value;
-} faults[] = {
-    {PROXY_DROP, 0},      {PROXY_DROP_ANSWER, 0}, {PROXY_CORRUPT, 0},   {PROXY_GARBAGE, 0},
-    {PROXY_ERROR, 0x101}, {PROXY_ERROR, 0x903},   {PROXY_ERROR, 0x910}, {PROXY_ERROR, 0x918},
+    uint32_t code, value; /* code 0: any command */
 };
 
+static const enum proxy_fault broken[] = {PROXY_DROP, PROXY_DROP_ANSWER, PROXY_CORRUPT,
+                                          PROXY_GARBAGE};
+/* What a start asks of the TPM; that a session's end was refused would fill the TPM with them. */
+static const uint32_t asked[] = {0x176, 0x169, 0x14E, 0x157, 0x15E};
+static const uint32_t refusals[] = {0x101, 0x903, 0x910, 0x918};
+
 /* How many starts it took to have each command of a start struck once. */
-static unsigned struck_at_each_command(const struct fault *fault)
+static unsigned struck_at_each_command(struct fault fault)
 {
     for (unsigned nth = 1;; nth++) {
-        proxy_fault(fault->kind, 0, nth, fault->value);
+        proxy_fault(fault.kind, fault.code, nth, fault.value);
         CK_RV rv = in_child(start);
         if (!proxy_fault_struck()) {
             assert_ok(rv);
@@ -174,12 +177,14 @@ static void broken_sessions(void **state)
     service.parameters = NULL;
     service.user = CKU_USER;
     service.pin = USER_PIN;
-    for (size_t s = 0; s < COUNT(slots); s++)
-        for (size_t i = 0; i < COUNT(faults); i++) {
-            service.slot = slots[s];
-            n += struck_at_each_command(&faults[i]);
-            swtpm_reset(&fx.tpm); /* a session whose end was refused is still there */
-        }
+    for (size_t s = 0; s < COUNT(slots); s++) {
+        service.slot = slots[s];
+        for (size_t i = 0; i < COUNT(broken); i++)
+            n += struck_at_each_command((struct fault){broken[i], 0, 0});
+        for (size_t i = 0; i < COUNT(refusals); i++)
+            for (size_t k = 0; k < COUNT(asked); k++)
+                n += struck_at_each_command((struct fault){PROXY_ERROR, asked[k], refusals[i]});
+    }
     proxy_fault(PROXY_NO_FAULT, 0, 0, 0);
     figure(n, "starts with the right PIN over a broken connection to the TPM: no try taken");
 }
