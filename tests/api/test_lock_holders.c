@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,6 +20,7 @@ static char lock_path[120], log_path[80];
 
 static CK_RV peer_login(void)
 {
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves none behind, stopped */
     CK_RV rv = p11->C_Initialize(NULL);
     if (rv != CKR_OK)
         return rv;

@@ -158,13 +158,18 @@ static void test_path_of_an_ordinary_user(void **state)
 static void test_traps_in_tmp(void **state)
 {
     (void)state;
+    char target[80];
     const char *own = "/tmp/latchkey-65534";
-    if (geteuid() != 0 || access(own, F_OK) == 0)
+    struct stat st;
+    if (geteuid() != 0 || lstat(own, &st) == 0)
         skip();
-    assert_int_equal(mkdir(own, 0777), 0); /* root's: not of who uses it */
+    assert_int_equal(mkdir(own, 0777), 0); /* not of who uses it */
     assert_as_nobody(as_nobody);
     assert_int_equal(rmdir(own), 0);
-    assert_int_equal(symlink(fx.dir, own), 0);
+    snprintf(target, sizeof(target), "%s/trap", fx.dir);
+    assert_int_equal(mkdir(target, 0700), 0);
+    assert_int_equal(chown(target, 65534, 65534), 0);
+    assert_int_equal(symlink(target, own), 0); /* to where he may write, but did not choose */
     assert_as_nobody(as_nobody);
     assert_int_equal(unlink(own), 0);
 }
@@ -385,6 +390,7 @@ static pid_t holder(void)
     if (pid == 0) {
         struct lock_file l = lock_at(path);
         struct lock_record r;
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves nobody */
         if (lock_file_take(&l, 5, &r) != CKR_OK)
             _exit(1);
         r.pid = getpid();
@@ -529,6 +535,7 @@ static void test_stopped_waiter(void **state)
     pid_t waiter = fork();
     if (waiter == 0) {
         struct lock_file own = lock_at(path);
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         lock_file_take(&own, 60, &r);
         _exit(0);
     }
