@@ -28,6 +28,11 @@ struct row {
     const char *advice; /* NULL: an ordinary answer, logged at info */
 };
 
+/* the session's salt was for another key */
+#define ANOTHER_PARENT                                                                             \
+    "the TPM does not have the parent key that the store names: it was cleared, or the store "     \
+    "belongs to another machine"
+
 static const struct row rows[] = {
     {ERROR_TPM_LOGIN, TPM2_RC_AUTH_FAIL, CKR_PIN_INCORRECT, NULL},
     {ERROR_TPM_LOGIN, TPM2_RC_LOCKOUT, CKR_PIN_LOCKED, NULL},
@@ -38,6 +43,8 @@ static const struct row rows[] = {
     {ERROR_TPM_LOCKOUT, TPM2_RC_AUTH_FAIL, CKR_PIN_INCORRECT, NULL},
     {ERROR_TPM_LOCKOUT, TPM2_RC_BAD_AUTH, CKR_PIN_INCORRECT, NULL},
     {ERROR_TPM_LOCKOUT, TPM2_RC_LOCKOUT, CKR_PIN_LOCKED, NULL},
+    {ERROR_TPM_PARENT, TPM2_RC_BAD_AUTH, CKR_DEVICE_ERROR, ANOTHER_PARENT},
+    {ERROR_TPM_CREATE, TPM2_RC_BAD_AUTH, CKR_DEVICE_ERROR, ANOTHER_PARENT},
     {ERROR_TPM_CREATE, TPM2_RC_VALUE, CKR_KEY_SIZE_RANGE, NULL},
     {ERROR_TPM_CREATE, TPM2_RC_KEY_SIZE, CKR_KEY_SIZE_RANGE, NULL},
     {ERROR_TPM_CREATE, TPM2_RC_CURVE, CKR_CURVE_NOT_SUPPORTED, "the TPM does not have this curve"},

@@ -70,7 +70,7 @@ CK_RV key_create(struct tpm *t, const struct tpm_parent *parent, struct bytes au
         residents_flush(t);
         TRY(cmd_send(t, &c));
     }
-    TRY(error_tpm(value.n ? ERROR_TPM_ANY : ERROR_TPM_CREATE, c.name, c.rc));
+    TRY(error_tpm(value.n ? ERROR_TPM_PARENT : ERROR_TPM_CREATE, c.name, c.rc));
     struct bytes priv = cmd_get_2b(&c), pub = cmd_get_2b(&c);
     TRY(cmd_parsed(&c));
     TRY(append_2b(&ret->priv, priv));

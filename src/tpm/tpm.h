@@ -132,6 +132,9 @@ CK_RV tpm_seat_seal(struct tpm *t, const struct tpm_parent *parent, bool no_da, 
  * CKR_TOKEN_NOT_RECOGNIZED: the index is gone, or another's, or the parent is another TPM's. */
 CK_RV tpm_seat_open(struct tpm *t, const struct tpm_parent *parent, const struct tpm_seat *seat,
                     struct bytes auth, struct secret *ret);
+/* Are the parent and the seat in this TPM, as the store names them? Asks without a PIN, so what it
+ * says is not proven. CKR_TOKEN_NOT_RECOGNIZED. */
+CK_RV tpm_check_seat(struct tpm *t, const struct tpm_parent *parent, const struct tpm_seat *seat);
 /* Another auth for an NV seat, by the old one: dead at once, with every copy of the store. (A
  * sealed seat is sealed anew with tpm_seat_seal.) */
 CK_RV tpm_seat_change(struct tpm *t, const struct tpm_parent *parent, const struct tpm_seat *seat,
