@@ -52,8 +52,6 @@ static const struct row rows[] = {
     /* part 3, 13.3: the halves of the key do not fit each other */
     {ERROR_TPM_IMPORT, TPM2_RC_BINDING, CKR_ATTRIBUTE_VALUE_INVALID, NULL},
     {ERROR_TPM_IMPORT, TPM2_RC_ECC_POINT, CKR_ATTRIBUTE_VALUE_INVALID, NULL},
-    {ERROR_TPM_RSA, TPM2_RC_VALUE, CKR_DATA_INVALID, NULL},
-    {ERROR_TPM_RSA, TPM2_RC_SIZE, CKR_DATA_LEN_RANGE, NULL},
     {ERROR_TPM_ECDH, TPM2_RC_ECC_POINT, CKR_MECHANISM_PARAM_INVALID, NULL},
     {-1, TPM2_RC_LOCKOUT, CKR_DEVICE_ERROR,
      "the TPM is in dictionary-attack lockout: see 'latchkey tpm status'"},

@@ -464,7 +464,8 @@ static CK_RV nv_change_auth(struct tpm *t, const struct tpm_seat *seat, struct s
     c.auth[1].session = c.encrypt_in = proven;
     policy->keep = proven->keep = false;
     cmd_put_2b(&c, new_auth);
-    return cmd_exec(t, &c, ERROR_TPM_LOGIN);
+    /* the signed branch takes no PIN, so no PIN can be wrong or locked there */
+    return cmd_exec(t, &c, auth.n ? ERROR_TPM_LOGIN : ERROR_TPM_ANY);
 }
 
 /* auth given: by the branch of the old PIN; else by the signed one. PolicyOR wants the digests of

@@ -171,8 +171,8 @@ CK_RV tpm_make_rsa(struct tpm *t, const struct tpm_parent *parent, struct bytes 
 CK_RV tpm_make_ec(struct tpm *t, const struct tpm_parent *parent, struct bytes auth, enum curve c,
                   struct tpm_key_made *ret);
 
-/* in^d mod n by TPM2_RSA_Decrypt without scheme; in and ret are as long as the modulus.
- * CKR_DATA_INVALID: in is not below the modulus. */
+/* in^d mod n by TPM2_RSA_Decrypt without scheme; in and ret are as long as the modulus, in is below
+ * it: the caller looks. */
 CK_RV tpm_rsa_private(struct tpm *t, const struct tpm_key *key, struct bytes in,
                       struct secret *ret);
 /* ECDSA of a digest already cut to the order's length; ret: r || s, 2 * curve_field_size(c). */

@@ -622,6 +622,9 @@ static CK_RV log_in_as(CK_USER_TYPE user, const char *pin)
     room();
     tpm_call_function = "C_Login";
     CK_RV rv = login(fx.session, user, pin);
+    /* section 5.6.8: CKR_PIN_LOCKED of a key's own login logs out */
+    if (rv == CKR_PIN_LOCKED && user == CKU_CONTEXT_SPECIFIC)
+        before = CKS_RW_PUBLIC_SESSION;
     if (rv != CKR_OK)
         expect(state_of(fx.session) == before, "state of the session");
     return rv;
@@ -678,6 +681,8 @@ static void close_sessions(void)
 static void end_signing(void)
 {
     p11->C_SignInit(fx.session, NULL, CK_INVALID_HANDLE);
+    if (state_of(fx.session) == CKS_RW_PUBLIC_SESSION)
+        assert_ok(login(fx.session, CKU_USER, USER_PIN));
 }
 
 static CK_RV logout(void)
