@@ -28,6 +28,11 @@ struct row {
     const char *advice; /* NULL: an ordinary answer, logged at info */
 };
 
+/* the session's salt was for another key */
+#define ANOTHER_PARENT                                                                             \
+    "the TPM does not have the parent key that the store names: it was cleared, or the store "     \
+    "belongs to another machine"
+
 static const struct row rows[] = {
     {ERROR_TPM_LOGIN, TPM2_RC_AUTH_FAIL, CKR_PIN_INCORRECT, NULL},
     {ERROR_TPM_LOGIN, TPM2_RC_LOCKOUT, CKR_PIN_LOCKED, NULL},
@@ -40,6 +45,8 @@ static const struct row rows[] = {
     {ERROR_TPM_LOCKOUT, TPM2_RC_AUTH_FAIL, CKR_PIN_INCORRECT, NULL},
     {ERROR_TPM_LOCKOUT, TPM2_RC_BAD_AUTH, CKR_PIN_INCORRECT, NULL},
     {ERROR_TPM_LOCKOUT, TPM2_RC_LOCKOUT, CKR_PIN_LOCKED, NULL},
+    {ERROR_TPM_PARENT, TPM2_RC_BAD_AUTH, CKR_DEVICE_ERROR, ANOTHER_PARENT},
+    {ERROR_TPM_CREATE, TPM2_RC_BAD_AUTH, CKR_DEVICE_ERROR, ANOTHER_PARENT},
     {ERROR_TPM_CREATE, TPM2_RC_VALUE, CKR_KEY_SIZE_RANGE, NULL},
     {ERROR_TPM_CREATE, TPM2_RC_KEY_SIZE, CKR_KEY_SIZE_RANGE, NULL},
     {ERROR_TPM_CREATE, TPM2_RC_CURVE, CKR_CURVE_NOT_SUPPORTED, "the TPM does not have this curve"},
@@ -47,8 +54,6 @@ static const struct row rows[] = {
     /* part 3, 13.3: the halves of the key do not fit each other */
     {ERROR_TPM_IMPORT, TPM2_RC_BINDING, CKR_ATTRIBUTE_VALUE_INVALID, NULL},
     {ERROR_TPM_IMPORT, TPM2_RC_ECC_POINT, CKR_ATTRIBUTE_VALUE_INVALID, NULL},
-    {ERROR_TPM_RSA, TPM2_RC_VALUE, CKR_DATA_INVALID, NULL},
-    {ERROR_TPM_RSA, TPM2_RC_SIZE, CKR_DATA_LEN_RANGE, NULL},
     {ERROR_TPM_ECDH, TPM2_RC_ECC_POINT, CKR_MECHANISM_PARAM_INVALID, NULL},
     {-1, TPM2_RC_LOCKOUT, CKR_DEVICE_ERROR,
      "the TPM is in dictionary-attack lockout: see 'latchkey tpm status'"},

@@ -145,6 +145,9 @@ CK_RV token_enter_logout(struct token *t);
 bool token_has_sessions(struct token *t);
 /* With its last session gone, a removed token makes room for the one that replaced it. */
 void token_forgive(struct token *t);
+/* A token that was found to be another TPM's: still? That TPM may have been there for a while only,
+ * or said something wrong once. */
+void token_reconsider(struct token *t);
 
 /* CKR_TOKEN_NOT_RECOGNIZED is no answer of the functions that use a key: CKR_DEVICE_ERROR there. */
 static inline CK_RV token_use_rv(CK_RV rv)

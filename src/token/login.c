@@ -278,8 +278,7 @@ static CK_RV set_auth(struct token *t, bool so, struct bytes old, struct bytes s
                                 BYTES_OF(seed), secret_bytes(&auth))
               : tpm_seat_reset(t->lib->tpm, &parent, &seat, BYTES_OF(seed), secret_bytes(&auth));
     secret_wipe(seed, sizeof(seed));
-    /* the signed branch takes no PIN, so no PIN can be wrong there */
-    return !old.n && rv == CKR_PIN_INCORRECT ? CKR_DEVICE_ERROR : token_use_rv(rv);
+    return token_use_rv(rv);
 }
 
 CK_RV session_init_pin(struct session *s, struct bytes pin)

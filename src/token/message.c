@@ -360,7 +360,7 @@ static CK_RV start_signing(struct session *s, enum op_kind kind)
     op->updated = false;
     if (op->mech->mac)
         TRY(op_use(s, op, kind, &u));
-    return op_start(op, plain_kind(kind), &u.call);
+    return token_use_rv(op_start(op, plain_kind(kind), &u.call));
 }
 
 CK_RV op_sign_message_begin(struct session *s, enum op_kind kind, const void *parameter)

@@ -122,7 +122,7 @@ static CK_RV start(struct session *s, enum op_kind kind, struct op *op)
     CLEANUP(op_use_end) struct op_use u = {0};
     if (op->mech->cipher || op->mech->mac)
         TRY(op_use(s, op, kind, &u));
-    return op_start(op, kind, &u.call);
+    return token_use_rv(op_start(op, kind, &u.call));
 }
 
 CK_RV op_init(struct session *s, enum op_kind kind, const CK_MECHANISM *mechanism,

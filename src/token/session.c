@@ -93,6 +93,17 @@ void token_forgive(struct token *t)
     pthread_rwlock_unlock(&t->state);
 }
 
+void token_reconsider(struct token *t)
+{
+    pthread_rwlock_wrlock(&t->state);
+    if (t->foreign) {
+        const struct tpm_parent parent = token_parent(&t->row);
+        const struct tpm_seat seat = token_seat(&t->row, false);
+        t->foreign = tpm_check_seat(t->lib->tpm, &parent, &seat) != CKR_OK;
+    }
+    pthread_rwlock_unlock(&t->state);
+}
+
 CK_RV session_open(struct library *lib, CK_SLOT_ID slot, CK_FLAGS flags, CK_SESSION_HANDLE *ret)
 {
     struct token *t;
@@ -106,6 +117,7 @@ CK_RV session_open(struct library *lib, CK_SLOT_ID slot, CK_FLAGS flags, CK_SESS
     if (flags & CKF_RW_SESSION)
         token_mend(lib);
     token_forgive(t);
+    token_reconsider(t);
     TOKEN_READ(t);
     TRY(check_new(t, flags & CKF_RW_SESSION));
     struct session *s = calloc(1, sizeof(*s));

@@ -172,6 +172,7 @@ CK_RV token_info(struct library *lib, CK_SLOT_ID slot, CK_TOKEN_INFO *ret)
         *ret = info;
         return CKR_OK;
     }
+    token_reconsider(t);
     TRY(token_enter_row(t));
     CLEANUP(token_leave) struct token *held __attribute__((unused)) = t;
     if (t->foreign)

@@ -70,7 +70,7 @@ CK_RV key_create(struct tpm *t, const struct tpm_parent *parent, struct bytes au
         residents_flush(t);
         TRY(cmd_send(t, &c));
     }
-    TRY(error_tpm(value.n ? ERROR_TPM_ANY : ERROR_TPM_CREATE, c.name, c.rc));
+    TRY(error_tpm(value.n ? ERROR_TPM_PARENT : ERROR_TPM_CREATE, c.name, c.rc));
     struct bytes priv = cmd_get_2b(&c), pub = cmd_get_2b(&c);
     TRY(cmd_parsed(&c));
     TRY(append_2b(&ret->priv, priv));
@@ -163,7 +163,7 @@ CK_RV tpm_rsa_private(struct tpm *t, const struct tpm_key *key, struct bytes in,
     PUT(&c, UINT16, TPM2_ALG_NULL); /* TPMT_RSA_DECRYPT without scheme: raw RSA */
     cmd_put_2b(&c, NO_BYTES);
     TRY(key_use(t, key, &c));
-    TRY(error_tpm(ERROR_TPM_RSA, c.name, c.rc));
+    TRY(error_tpm(ERROR_TPM_ANY, c.name, c.rc));
     struct bytes out = cmd_get_2b(&c);
     TRY(cmd_parsed(&c));
     if (out.n > in.n)

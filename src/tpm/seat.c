@@ -345,7 +345,8 @@ CK_RV index_change_auth(struct tpm *t, const struct tpm_index *index, struct ses
     c.auth[1].session = c.encrypt_in = proven;
     policy->keep = proven->keep = false;
     cmd_put_2b(&c, new_auth);
-    return cmd_exec(t, &c, ERROR_TPM_LOGIN);
+    /* the signed branch takes no PIN, so no PIN can be wrong or locked there */
+    return cmd_exec(t, &c, auth.n ? ERROR_TPM_LOGIN : ERROR_TPM_ANY);
 }
 
 /* auth given: by the branch of the old PIN; else by the signed one. PolicyOR wants the digests of
@@ -402,6 +403,15 @@ CK_RV tpm_seat_reset(struct tpm *t, const struct tpm_parent *parent, const struc
 
 /* ---- removal ------------------------------------------------------------------------------- */
 
+/* No session proves this answer, but a Name is the hash of what it names: a spoilt one must not
+ * make our index a stranger's, which stays for ever. Ours are all SHA-256's. */
+static bool name_fits(const TPM2B_NV_PUBLIC *index, struct bytes name)
+{
+    uint8_t own[34];
+    return index->nvPublic.nameAlg != TPM2_ALG_SHA256 ||
+           (index_name(index, own) == CKR_OK && bytes_equal(BYTES_OF(own), name));
+}
+
 static CK_RV read_index(struct tpm *t, uint32_t nv, struct cmd *c, TPM2B_NV_PUBLIC *ret_public,
                         struct bytes *ret_name)
 {
@@ -414,7 +424,23 @@ static CK_RV read_index(struct tpm *t, uint32_t nv, struct cmd *c, TPM2B_NV_PUBL
     TRY(error_tpm(ERROR_TPM_ANY, c->name, c->rc));
     GET(c, TPM2B_NV_PUBLIC, ret_public);
     *ret_name = cmd_get_2b(c);
-    return cmd_parsed(c);
+    TRY(cmd_parsed(c));
+    return name_fits(ret_public, *ret_name)
+               ? CKR_OK
+               : error_log(CKR_DEVICE_ERROR, "%s: the Name is not the index's", c->name);
+}
+
+CK_RV tpm_check_seat(struct tpm *t, const struct tpm_parent *parent, const struct tpm_seat *seat)
+{
+    TPM2B_NV_PUBLIC index = {0};
+    struct bytes now;
+    TRY(tpm_check_parent(t, parent));
+    if (!seat->nv)
+        return CKR_OK;
+    HOLD(t);
+    COMMAND(c, NV_ReadPublic, .handles = 1, .repeatable = true);
+    TRY(read_index(t, seat->nv, &c, &index, &now));
+    return bytes_equal(now, seat->name) ? CKR_OK : CKR_TOKEN_NOT_RECOGNIZED;
 }
 
 CK_RV tpm_nv_undefine(struct tpm *t, uint32_t nv, struct bytes name)

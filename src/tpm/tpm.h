@@ -133,6 +133,9 @@ CK_RV tpm_seat_seal(struct tpm *t, const struct tpm_parent *parent, bool no_da, 
  * CKR_TOKEN_NOT_RECOGNIZED: the index is gone, or another's, or the parent is another TPM's. */
 CK_RV tpm_seat_open(struct tpm *t, const struct tpm_parent *parent, const struct tpm_seat *seat,
                     struct bytes auth, struct secret *ret);
+/* Are the parent and the seat in this TPM, as the store names them? Asks without a PIN, so what it
+ * says is not proven. CKR_TOKEN_NOT_RECOGNIZED. */
+CK_RV tpm_check_seat(struct tpm *t, const struct tpm_parent *parent, const struct tpm_seat *seat);
 /* Another auth for an NV seat, by the old one: dead at once, with every copy of the store. (A
  * sealed seat is sealed anew with tpm_seat_seal.) */
 CK_RV tpm_seat_change(struct tpm *t, const struct tpm_parent *parent, const struct tpm_seat *seat,
@@ -212,8 +215,8 @@ CK_RV tpm_make_rsa(struct tpm *t, const struct tpm_parent *parent, struct bytes 
 CK_RV tpm_make_ec(struct tpm *t, const struct tpm_parent *parent, struct bytes auth, enum curve c,
                   struct tpm_key_made *ret);
 
-/* in^d mod n by TPM2_RSA_Decrypt without scheme; in and ret are as long as the modulus.
- * CKR_DATA_INVALID: in is not below the modulus. */
+/* in^d mod n by TPM2_RSA_Decrypt without scheme; in and ret are as long as the modulus, in is below
+ * it: the caller looks. */
 CK_RV tpm_rsa_private(struct tpm *t, const struct tpm_key *key, struct bytes in,
                       struct secret *ret);
 /* ECDSA of a digest already cut to the order's length; ret: r || s, 2 * curve_field_size(c). */

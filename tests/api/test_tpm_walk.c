@@ -14,7 +14,7 @@
 
 #include "../../src/base/names.h"
 
-enum { COMMANDS = 500, TOLD = 60, PATIENCE = 30 /* seconds */ };
+enum { COMMANDS = 500, TOLD = 60, PATIENCE = 30 /* seconds */, LINES = 60 /* of the log */ };
 
 /* ---- time ---------------------------------------------------------------------------------- */
 
@@ -206,30 +206,12 @@ static const struct {
     const char *function;
     CK_RV rv;
 } codes[] = {
-    {"C_Sign", CKR_DATA_INVALID},
-    {"C_Sign", CKR_DATA_LEN_RANGE},
-    {"C_SignUpdate", CKR_DATA_LEN_RANGE},
-    {"C_SignFinal", CKR_DATA_LEN_RANGE},
-    {"C_Verify", CKR_DATA_INVALID},
-    {"C_Verify", CKR_DATA_LEN_RANGE},
-    {"C_Encrypt", CKR_DATA_INVALID},
-    {"C_Encrypt", CKR_DATA_LEN_RANGE},
-    {"C_EncryptUpdate", CKR_DATA_LEN_RANGE},
-    {"C_EncryptFinal", CKR_DATA_LEN_RANGE},
-    {"C_Decrypt", CKR_ENCRYPTED_DATA_INVALID},
-    {"C_Decrypt", CKR_ENCRYPTED_DATA_LEN_RANGE},
-    {"C_DecryptUpdate", CKR_ENCRYPTED_DATA_INVALID},
-    {"C_DecryptUpdate", CKR_ENCRYPTED_DATA_LEN_RANGE},
-    {"C_DecryptFinal", CKR_ENCRYPTED_DATA_INVALID},
-    {"C_DecryptFinal", CKR_ENCRYPTED_DATA_LEN_RANGE},
-    {"C_GenerateKey", CKR_KEY_SIZE_RANGE},
-    {"C_GenerateKeyPair", CKR_KEY_SIZE_RANGE},
-    {"C_GenerateKey", CKR_CURVE_NOT_SUPPORTED},
-    {"C_GenerateKeyPair", CKR_CURVE_NOT_SUPPORTED},
-    {"C_CreateObject", CKR_CURVE_NOT_SUPPORTED},
-    {"C_CreateObject", CKR_ATTRIBUTE_VALUE_INVALID},
-    {"C_UnwrapKey", CKR_CURVE_NOT_SUPPORTED},
-    {"C_DeriveKey", CKR_MECHANISM_PARAM_INVALID},
+    {"C_GetTokenInfo", CKR_TOKEN_NOT_RECOGNIZED},    {"C_InitToken", CKR_TOKEN_NOT_RECOGNIZED},
+    {"C_OpenSession", CKR_TOKEN_NOT_RECOGNIZED},     {"C_GenerateKey", CKR_KEY_SIZE_RANGE},
+    {"C_GenerateKeyPair", CKR_KEY_SIZE_RANGE},       {"C_GenerateKey", CKR_CURVE_NOT_SUPPORTED},
+    {"C_GenerateKeyPair", CKR_CURVE_NOT_SUPPORTED},  {"C_CreateObject", CKR_CURVE_NOT_SUPPORTED},
+    {"C_CreateObject", CKR_ATTRIBUTE_VALUE_INVALID}, {"C_UnwrapKey", CKR_CURVE_NOT_SUPPORTED},
+    {"C_DecapsulateKey", CKR_WRAPPED_KEY_INVALID},   {"C_DeriveKey", CKR_MECHANISM_PARAM_INVALID},
     {"C_DeriveKey", CKR_CURVE_NOT_SUPPORTED},
 };
 
@@ -247,22 +229,30 @@ static bool said_of_pin(const char *function, const struct fault *f, CK_RV rv)
     return false;
 }
 
+/* The device's fault, not the caller's. */
+static bool ails(CK_RV rv)
+{
+    return rv == CKR_DEVICE_ERROR || rv == CKR_DEVICE_MEMORY || rv == CKR_DEVICE_REMOVED ||
+           rv == CKR_FUNCTION_FAILED;
+}
+
 static bool allowed(const struct fault *f, CK_RV rv)
 {
     for (size_t i = 0; i < COUNT(codes); i++)
         if (codes[i].rv == rv && strcmp(codes[i].function, tpm_call_function) == 0)
             return true;
-    return rv == CKR_DEVICE_ERROR || rv == CKR_DEVICE_MEMORY || rv == CKR_DEVICE_REMOVED ||
-           rv == CKR_FUNCTION_FAILED || said_of_pin(tpm_call_function, f, rv);
+    return ails(rv) || said_of_pin(tpm_call_function, f, rv);
 }
 
 /* ---- one step of the walk ------------------------------------------------------------------ */
 
 static struct {
     const struct tpm_call *call;
-    const struct fault *fault;
+    struct fault fault;
     unsigned nth, complaints;
     bool under_way;
+    struct swtpm *other; /* this TPM comes in the place of ours, that is the fault */
+    const char *reason;  /* what the log says of it */
 } walk;
 
 static void complain(const char *what, unsigned long n)
@@ -270,10 +260,10 @@ static void complain(const char *what, unsigned long n)
     char text[40] = "";
     if (++walk.complaints > TOLD)
         return;
-    if (walk.fault->kind == PROXY_ERROR)
-        snprintf(text, sizeof text, " (0x%x)", walk.fault->value);
-    print_error("%s, command %u %s%s: %s (%lu) in %s\n", walk.call->name, walk.nth,
-                walk.fault->what, text, what, n, tpm_call_function);
+    if (walk.fault.kind == PROXY_ERROR)
+        snprintf(text, sizeof text, " (0x%x)", walk.fault.value);
+    print_error("%s, command %u %s%s: %s (%lu) in %s\n", walk.call->name, walk.nth, walk.fault.what,
+                text, what, n, tpm_call_function);
 }
 
 static unsigned descriptors(void)
@@ -294,24 +284,33 @@ static const char *log_path(void)
     return path;
 }
 
-/* Lines in the log since the last time. */
-static unsigned log_lines(void)
+/* What the log has had since the last time. */
+static const char *log_text(void)
 {
     static char text[1 << 16];
-    unsigned lines = 0;
     int fd = open(log_path(), O_RDWR | O_CLOEXEC | O_CREAT, 0600);
     assert_true(fd >= 0);
-    for (ssize_t n; (n = read(fd, text, sizeof text)) > 0;)
-        for (ssize_t i = 0; i < n; i++)
-            lines += text[i] == '\n';
+    ssize_t n = read(fd, text, sizeof text - 1);
+    assert_in_range(n, 0, sizeof text - 1);
+    text[n] = '\0';
     assert_int_equal(ftruncate(fd, 0), 0);
     close(fd);
+    return text;
+}
+
+static unsigned lines_of(const char *text)
+{
+    unsigned lines = 0;
+    while ((text = strchr(text, '\n')) != NULL) {
+        lines++;
+        text++;
+    }
     return lines;
 }
 
 /* Before the module is there, and before the fault. */
 struct before {
-    unsigned tries, indices, files;
+    unsigned tries, other_tries, indices, files;
     CK_ULONG objects;
 };
 
@@ -331,16 +330,24 @@ static void check_tries(const struct before *b, const struct fault *f)
     unsigned tries = swtpm_lockout_counter(&fx.tpm);
     if (walk.call->answer != CKR_PIN_INCORRECT && tries > b->tries + allowance)
         complain("tries were burnt", tries - b->tries);
+    if (walk.other != NULL && walk.call->answer != CKR_PIN_INCORRECT &&
+        swtpm_lockout_counter(walk.other) > b->other_tries)
+        complain("tries were burnt of another TPM", swtpm_lockout_counter(walk.other));
 }
 
-static void check_failed(const struct fault *f, CK_RV rv, unsigned lines)
+static void check_failed(const struct fault *f, CK_RV rv, const char *log)
 {
+    unsigned lines = lines_of(log);
     if (!allowed(f, rv))
         complain(name_rv(rv), rv);
-    if (lines == 0 && rv != CKR_PIN_INCORRECT && rv != CKR_PIN_LOCKED)
+    if (lines == 0 && ails(rv))
         complain("nothing in the log", rv);
-    if (lines > 60)
+    if (lines > LINES)
         complain("the log is flooded", lines);
+    if (walk.reason != NULL && strstr(log, walk.reason) == NULL) {
+        complain("the log does not give the reason", rv);
+        print_error("%s", log);
+    }
 }
 
 static CK_RV run(const struct tpm_call *call)
@@ -357,15 +364,17 @@ static CK_RV run(const struct tpm_call *call)
     return rv;
 }
 
-/* TPM_RC_HANDLE, the answer for what is not there: the module cannot but believe it. */
-static bool believed_gone(const struct fault *f)
+/* The module cannot but believe TPM_RC_HANDLE, the answer for what is not there, nor find out which
+ * handles there are from answers of which each is changed. */
+static bool misleads(const struct fault *f)
 {
-    return f->kind == PROXY_ERROR && (f->value & 0xBF) == 0x8B;
+    return (f->kind == PROXY_ERROR && (f->value & 0xBF) == 0x8B) ||
+           (f->kind == PROXY_CORRUPT && f->times != 1);
 }
 
 static bool works_again(const struct tpm_call *call)
 {
-    if (believed_gone(walk.fault))
+    if (misleads(&walk.fault))
         swtpm_reset(&fx.tpm);
     if (call->mend != NULL)
         call->mend();
@@ -387,7 +396,7 @@ static void next_process(void)
 static void check_end(const struct before *b)
 {
     static const uint8_t kinds[] = {0x80, 0x02, 0x03};
-    if (believed_gone(walk.fault))
+    if (misleads(&walk.fault))
         swtpm_reset(&fx.tpm);
     if (walk.call->start == NULL)
         next_process();
@@ -396,7 +405,7 @@ static void check_end(const struct before *b)
             complain("handles are left", kinds[i]);
     if (swtpm_handles(&fx.tpm, 0x80) + swtpm_handles(&fx.tpm, 0x02) > 0)
         swtpm_reset(&fx.tpm);
-    if (swtpm_handles(&fx.tpm, 0x01) != b->indices && !believed_gone(walk.fault))
+    if (swtpm_handles(&fx.tpm, 0x01) != b->indices && !misleads(&walk.fault) && walk.other == NULL)
         complain("NV indices are left", swtpm_handles(&fx.tpm, 0x01) - b->indices);
     for (int i = 0; descriptors() != b->files && i < 200; i++)
         sleep_ms(5); /* the proxy's, whose clients have gone */
@@ -404,24 +413,47 @@ static void check_end(const struct before *b)
         complain("descriptors are left", descriptors() - b->files);
 }
 
+static void arm(const struct fault *f)
+{
+    if (walk.other != NULL)
+        proxy_leads_to(walk.other);
+    else
+        proxy_fault_times(f->kind, 0, walk.nth, f->value, f->times);
+}
+
+/* Who had another TPM for a while has been off. */
+static void lift(void)
+{
+    proxy_fault(PROXY_NO_FAULT, 0, 1, 0);
+    if (walk.other == NULL)
+        return;
+    proxy_leads_to(&fx.tpm);
+    swtpm_reset(&fx.tpm);
+    swtpm_reset(walk.other);
+}
+
 /* True when the call worked at last. */
 static bool disturbed(const struct tpm_call *call, const struct fault *f, const struct before *b,
                       bool *ret_struck)
 {
     CK_ULONG before = objects(call);
-    log_lines();
-    proxy_fault_times(f->kind, 0, walk.nth, f->value, f->times);
+    log_text();
+    arm(f);
     CK_RV rv = run(call);
-    *ret_struck = proxy_fault_struck();
-    proxy_fault(PROXY_NO_FAULT, 0, 1, 0);
+    *ret_struck = proxy_fault_struck() || walk.other != NULL;
+    bool done_there = walk.other != NULL && rv == call->answer;
+    if (done_there && call->after != NULL)
+        call->after(); /* what it made is of that TPM */
+    lift();
     check_tries(b, f);
     if (rv == call->answer)
-        return true;
+        return !done_there;
     if (*ret_struck)
-        check_failed(f, rv, log_lines());
+        check_failed(f, rv, log_text());
     else
         complain("fails by itself", rv);
-    if (objects(call) != before && strcmp(tpm_call_function, "C_DestroyObject") != 0)
+    if (objects(call) != before && objects(call) != 0 &&
+        strcmp(tpm_call_function, "C_DestroyObject") != 0)
         complain("objects are left", objects(call) - before);
     return works_again(call);
 }
@@ -431,17 +463,18 @@ static bool step(const struct tpm_call *call, const struct fault *f, unsigned nt
 {
     bool struck;
     walk.call = call;
-    walk.fault = f;
+    walk.fault = *f;
     walk.nth = nth;
     walk.under_way = true;
     proxy_clear();
-    log_lines();
+    log_text();
     struct before b = {.indices = swtpm_handles(&fx.tpm, 0x01), .files = descriptors()};
     if (call->start != NULL)
         call->start(NULL);
     if (call->before != NULL)
         call->before();
     b.tries = swtpm_lockout_counter(&fx.tpm);
+    b.other_tries = walk.other != NULL ? swtpm_lockout_counter(walk.other) : 0;
     if (disturbed(call, f, &b, &struck) && call->after != NULL)
         call->after();
     p11->C_Finalize(NULL);
@@ -515,9 +548,24 @@ static void walk_in_turn(const struct tpm_call *call)
     }
 }
 
+#define SURVIVED "TPM faults injected and survived: "
+
+static void figures(void)
+{
+    figure(steps_of[PROXY_ERROR], SURVIVED "error codes");
+    figure(steps_of[PROXY_DROP] + steps_of[PROXY_DROP_ANSWER], SURVIVED "connections cut");
+    figure(steps_of[PROXY_CORRUPT] + steps_of[PROXY_GARBAGE] + steps_of[PROXY_SHORT] +
+               steps_of[PROXY_LONG] + steps_of[PROXY_TRUNCATE] + steps_of[PROXY_SIZE],
+           SURVIVED "spoilt answers");
+    figure(steps_of[PROXY_RESET] + steps_of[PROXY_POWER_CUT], SURVIVED "resets and power cuts");
+    figure(steps_of[PROXY_VANISH], SURVIVED "vanished, and came back");
+    figure(lasting_steps, SURVIVED "faults that go on");
+}
+
 static void every_fault(void **state)
 {
     (void)state;
+    walk.complaints = 0;
     const char *only = getenv("LATCHKEY_WALK");
     for (size_t i = 0; i < tpm_calls_n; i++) {
         if (only != NULL ? strncmp(only, tpm_calls[i].name, strlen(only)) != 0
@@ -528,9 +576,63 @@ static void every_fault(void **state)
         else
             walk_in_turn(&tpm_calls[i]);
     }
-    figure(steps_of[PROXY_ERROR], "TPM faults injected and survived: error codes");
+    figures();
     if (walk.complaints > 0)
         fail_msg("%u complaints", walk.complaints);
+}
+
+/* ---- another TPM --------------------------------------------------------------------------- */
+
+static struct swtpm other;
+
+static void every_call_on(const struct fault *f, const char *reason)
+{
+    unsigned long n = 0;
+    walk.other = &other;
+    walk.reason = reason;
+    walk.complaints = 0;
+    for (size_t i = 0; i < tpm_calls_n; i++)
+        if (!tpm_calls[i].slow && !tpm_calls[i].any_tpm) {
+            step(&tpm_calls[i], f, 1);
+            n++;
+        }
+    figure(n, "calls to a TPM that is another, was cleared or has another owner authorization");
+    if (walk.complaints > 0)
+        fail_msg("%u complaints", walk.complaints);
+}
+
+static const char *other_dir(void)
+{
+    static char dir[80];
+    static unsigned n;
+    snprintf(dir, sizeof dir, "%s/other%u", fx.dir, ++n);
+    return dir;
+}
+
+static void exchanged(void **state)
+{
+    (void)state;
+    const struct fault f = {"is another", PROXY_NO_FAULT, 0, 1};
+    swtpm_start(&other, other_dir());
+    every_call_on(&f, "cleared");
+}
+
+static void cleared(void **state)
+{
+    (void)state;
+    const struct fault f = {"was cleared", PROXY_NO_FAULT, 0, 1};
+    swtpm_start_copy(&other, other_dir(), &fx.tpm);
+    swtpm_clear(&other);
+    every_call_on(&f, "cleared");
+}
+
+static void another_owner(void **state)
+{
+    (void)state;
+    const struct fault f = {"has another owner authorization", PROXY_NO_FAULT, 0, 1};
+    swtpm_start_copy(&other, other_dir(), &fx.tpm);
+    swtpm_set_owner_auth(&other);
+    every_call_on(&f, NULL);
 }
 
 /* ---- set-up -------------------------------------------------------------------------------- */
@@ -549,8 +651,12 @@ static int end_walk(void **state)
 {
     if (walk.under_way)
         print_error("the walk ended at %s, command %u %s (0x%x)\n", walk.call->name, walk.nth,
-                    walk.fault->what, walk.fault->value);
+                    walk.fault.what, walk.fault.value);
     hurried = false;
+    proxy_leads_to(&fx.tpm);
+    walk.other = NULL;
+    walk.reason = NULL;
+    swtpm_stop(&other);
     return test_end(state);
 }
 
@@ -559,6 +665,9 @@ static int end_walk(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        WALK_TEST(exchanged),
+        WALK_TEST(cleared),
+        WALK_TEST(another_owner),
         WALK_TEST(every_fault),
     };
     return cmocka_run_group_tests(tests, group_walk, group_end);

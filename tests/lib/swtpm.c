@@ -17,6 +17,7 @@
 #define TPM_RESPONSE_SIZE 4096
 #define TPM_HEADER_SIZE   10
 #define TPM_RC_INITIALIZE 0x100 /* TPM2_Startup was sent already */
+#define TPM_RH_OWNER      0x40000001U
 #define TPM_RH_LOCKOUT    0x4000000AU
 #define TPM_RH_PLATFORM   0x4000000CU
 
@@ -200,6 +201,16 @@ void swtpm_start(struct swtpm *t, const char *dir)
     swtpm_restart(t);
 }
 
+void swtpm_start_copy(struct swtpm *t, const char *dir, const struct swtpm *of)
+{
+    char command[320];
+    snprintf(command, sizeof command, "mkdir -m 700 '%s' && cp '%s'/*.permall '%s'", dir, of->dir,
+             dir);
+    if (system(command) != 0)
+        die(command);
+    swtpm_start(t, dir);
+}
+
 static void shutdown_clear(struct swtpm *t)
 {
     uint8_t response[TPM_RESPONSE_SIZE];
@@ -253,6 +264,12 @@ void swtpm_reset(struct swtpm *t)
 void swtpm_clear(struct swtpm *t)
 {
     hierarchy_command(t, "TPM2_Clear", 0x126, TPM_RH_PLATFORM, NULL, 0);
+}
+
+void swtpm_set_owner_auth(struct swtpm *t)
+{
+    const uint32_t two_bytes = 0x00026F77; /* TPM2B_AUTH */
+    hierarchy_command(t, "TPM2_HierarchyChangeAuth", 0x129, TPM_RH_OWNER, &two_bytes, 1);
 }
 
 void swtpm_set_lockout(struct swtpm *t, uint32_t max_tries, uint32_t interval, uint32_t recovery)

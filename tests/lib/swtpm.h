@@ -30,6 +30,10 @@ void swtpm_power_cut(struct swtpm *t);
 /* TPM2_Clear by the platform: a new storage seed; NV indices of the owner and persistent keys go.
  */
 void swtpm_clear(struct swtpm *t);
+/* Another owner authorization than the empty one. */
+void swtpm_set_owner_auth(struct swtpm *t);
+/* The same TPM a second time, with its state as it is now in a directory of its own. */
+void swtpm_start_copy(struct swtpm *t, const char *dir, const struct swtpm *of);
 /* TPM2_DictionaryAttackParameters with the empty lockoutAuth. Times in seconds. */
 void swtpm_set_lockout(struct swtpm *t, uint32_t max_tries, uint32_t interval, uint32_t recovery);
 /* TPM2_DictionaryAttackLockReset with the empty lockoutAuth. */

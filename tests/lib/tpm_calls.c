@@ -622,6 +622,9 @@ static CK_RV log_in_as(CK_USER_TYPE user, const char *pin)
     room();
     tpm_call_function = "C_Login";
     CK_RV rv = login(fx.session, user, pin);
+    /* section 5.6.8: CKR_PIN_LOCKED of a key's own login logs out */
+    if (rv == CKR_PIN_LOCKED && user == CKU_CONTEXT_SPECIFIC)
+        before = CKS_RW_PUBLIC_SESSION;
     if (rv != CKR_OK)
         expect(state_of(fx.session) == before, "state of the session");
     return rv;
@@ -657,10 +660,29 @@ static CK_RV login_for_key(void)
     return CKR_OK;
 }
 
+/* As a program does that begins anew whenever something failed. */
+static CK_RV session_and_login(void)
+{
+    room();
+    CALL(p11, C_OpenSession, fx.slot, CKF_SERIAL_SESSION, NULL, NULL, &fx.session);
+    PASS(login_user());
+    PASS(sign_ec());
+    room();
+    CALL(p11, C_CloseSession, fx.session);
+    return CKR_OK;
+}
+
+static void close_sessions(void)
+{
+    assert_ok(p11->C_CloseAllSessions(fx.slot));
+}
+
 /* Ended by C_SignInit without a mechanism (PKCS#11 3.0 section 5.13.1). */
 static void end_signing(void)
 {
     p11->C_SignInit(fx.session, NULL, CK_INVALID_HANDLE);
+    if (state_of(fx.session) == CKS_RW_PUBLIC_SESSION)
+        assert_ok(login(fx.session, CKU_USER, USER_PIN));
 }
 
 static CK_RV logout(void)
@@ -919,65 +941,70 @@ static void which_code(void)
 /* ---- the table ----------------------------------------------------------------------------- */
 
 const struct tpm_call tpm_calls[] = {
-    {"whole process", NULL, NULL, whole_process, finalize, NULL, CKR_OK, false},
-    {"C_GetTokenInfo", test_initialized, NULL, token_info, NULL, NULL, CKR_OK, false},
-    {"C_GetMechanismInfo", start_blank, NULL, mechanism_info, NULL, NULL, CKR_OK, false},
+    {"whole process", NULL, NULL, whole_process, finalize, NULL, CKR_OK, false, false},
+    {"C_GetTokenInfo", test_initialized, NULL, token_info, NULL, NULL, CKR_OK, false, false},
+    {"C_GetMechanismInfo", start_blank, NULL, mechanism_info, NULL, NULL, CKR_OK, false, false},
     {"C_InitToken, blank", test_initialized, find_blank, init_token, NULL, drop_passing, CKR_OK,
-     false},
+     false, false},
     {"C_InitToken, again", test_initialized, make_passing, init_token, NULL, drop_passing, CKR_OK,
-     false},
+     false, false},
     {"TokenDestroy", test_initialized, make_passing, destroy_token, NULL, make_and_drop, CKR_OK,
-     false},
-    {"C_InitPIN", test_so, NULL, init_pin, NULL, NULL, CKR_OK, false},
+     false, false},
+    {"C_InitPIN", test_so, NULL, init_pin, NULL, NULL, CKR_OK, false, false},
     {"C_SetPIN, user", test_initialized, open_rw, set_user_pin, which_user_pin, user_pin_back,
-     CKR_OK, false},
-    {"C_SetPIN, SO", test_so, NULL, set_so_pin, which_so_pin, so_pin_back, CKR_OK, false},
-    {"C_Login, user", test_public, NULL, login_user, NULL, NULL, CKR_OK, false},
-    {"C_Login, wrong", test_public, NULL, login_wrong, NULL, NULL, CKR_PIN_INCORRECT, false},
-    {"C_Login, SO", test_initialized, open_rw, login_so, NULL, NULL, CKR_OK, false},
-    {"C_Login, context", test_user, NULL, login_for_key, end_signing, NULL, CKR_OK, false},
-    {"C_Logout", test_user, NULL, logout, NULL, NULL, CKR_OK, false},
-    {"sign, EC", test_user, NULL, sign_ec, NULL, NULL, CKR_OK, false},
-    {"sign, EC in parts", test_user, NULL, sign_ec_parts, NULL, NULL, CKR_OK, false},
-    {"sign, RSA", test_user, NULL, sign_rsa, NULL, NULL, CKR_OK, false},
-    {"sign, PSS", test_user, NULL, sign_pss, NULL, NULL, CKR_OK, false},
-    {"sign, HMAC", test_user, NULL, sign_hmac, NULL, NULL, CKR_OK, false},
-    {"sign, HMAC in parts", test_user, NULL, sign_hmac_parts, NULL, NULL, CKR_OK, false},
-    {"sign, CMAC", test_user, NULL, sign_cmac, NULL, NULL, CKR_OK, false},
-    {"verify, HMAC", test_user, NULL, verify_hmac, NULL, NULL, CKR_OK, false},
-    {"verify, wrong HMAC", test_user, NULL, verify_wrong_hmac, NULL, NULL, CKR_SIGNATURE_INVALID,
+     CKR_OK, false, false},
+    {"C_SetPIN, SO", test_so, NULL, set_so_pin, which_so_pin, so_pin_back, CKR_OK, false, false},
+    {"C_Login, user", test_public, NULL, login_user, NULL, NULL, CKR_OK, false, false},
+    {"C_Login, wrong", test_public, NULL, login_wrong, NULL, NULL, CKR_PIN_INCORRECT, false, false},
+    {"C_Login, SO", test_initialized, open_rw, login_so, NULL, NULL, CKR_OK, false, false},
+    {"a session", test_initialized, NULL, session_and_login, close_sessions, NULL, CKR_OK, false,
      false},
-    {"many keys", test_user, NULL, many_keys, NULL, NULL, CKR_OK, false},
-    {"encrypt, CBC", test_user, NULL, encrypt_cbc, NULL, NULL, CKR_OK, false},
-    {"encrypt, GCM", test_user, NULL, encrypt_gcm, NULL, NULL, CKR_OK, false},
-    {"encrypt, CTR in parts", test_user, NULL, encrypt_ctr_parts, NULL, NULL, CKR_OK, false},
-    {"decrypt, CBC in parts", test_user, NULL, decrypt_cbc_parts, NULL, NULL, CKR_OK, false},
-    {"decrypt, GCM in parts", test_user, NULL, decrypt_gcm_parts, NULL, NULL, CKR_OK, false},
-    {"decrypt, OAEP", test_user, NULL, decrypt_oaep, NULL, NULL, CKR_OK, false},
-    {"messages", test_user, NULL, messages, end_messages, NULL, CKR_OK, false},
-    {"generate, AES", test_user, NULL, generate_aes, NULL, destroy_made, CKR_OK, false},
-    {"generate, HMAC", test_user, NULL, generate_hmac, NULL, destroy_made, CKR_OK, false},
-    {"generate, sealed", test_user, NULL, generate_sealed, NULL, destroy_made, CKR_OK, false},
-    {"generate, EC pair", test_user, NULL, pair_ec, NULL, destroy_made, CKR_OK, false},
-    {"generate, Ed25519 pair", test_user, NULL, pair_ed25519, NULL, destroy_made, CKR_OK, false},
-    {"generate, RSA pair", test_user, NULL, pair_rsa, NULL, destroy_made, CKR_OK, true},
-    {"import, AES", test_user, NULL, import_aes, NULL, same_secret, CKR_OK, false},
-    {"import, EC", test_user, NULL, import_ec, NULL, same_ec, CKR_OK, false},
-    {"import, RSA", test_user, NULL, import_rsa, NULL, same_rsa, CKR_OK, false},
-    {"copy", test_user, make_open_key, copy_key, NULL, same_ec, CKR_OK, false},
-    {"destroy", test_user, make_victim, destroy_key, NULL, NULL, CKR_OK, false},
-    {"close a session", test_user, make_session_key, close_session, NULL, NULL, CKR_OK, false},
-    {"derive, ECDH", test_user, NULL, derive_ecdh, NULL, destroy_made, CKR_OK, false},
-    {"derive, two keys", test_user, NULL, derive_two, NULL, destroy_made, CKR_OK, false},
-    {"wrap", test_user, NULL, wrap_sealed, NULL, NULL, CKR_OK, false},
-    {"unwrap", test_user, NULL, unwrap_into_tpm, NULL, same_secret, CKR_OK, false},
-    {"encapsulate", test_user, NULL, encapsulate, NULL, destroy_made, CKR_OK, false},
-    {"decapsulate", test_user, NULL, decapsulate, NULL, destroy_made, CKR_OK, false},
-    {"random", test_public, NULL, random_bytes, NULL, NULL, CKR_OK, false},
-    {"TpmStatus", test_initialized, NULL, tpm_status, NULL, NULL, CKR_OK, false},
-    {"Doctor", test_initialized, NULL, doctor, NULL, NULL, CKR_OK, false},
-    {"TpmHarden", test_initialized, NULL, harden, which_code, NULL, CKR_OK, false},
-    {"TpmUnlock", test_initialized, NULL, unlock, NULL, NULL, CKR_OK, false},
+    {"C_Login, context", test_user, NULL, login_for_key, end_signing, NULL, CKR_OK, false, false},
+    {"C_Logout", test_user, NULL, logout, NULL, NULL, CKR_OK, false, false},
+    {"sign, EC", test_user, NULL, sign_ec, NULL, NULL, CKR_OK, false, false},
+    {"sign, EC in parts", test_user, NULL, sign_ec_parts, NULL, NULL, CKR_OK, false, false},
+    {"sign, RSA", test_user, NULL, sign_rsa, NULL, NULL, CKR_OK, false, false},
+    {"sign, PSS", test_user, NULL, sign_pss, NULL, NULL, CKR_OK, false, false},
+    {"sign, HMAC", test_user, NULL, sign_hmac, NULL, NULL, CKR_OK, false, false},
+    {"sign, HMAC in parts", test_user, NULL, sign_hmac_parts, NULL, NULL, CKR_OK, false, false},
+    {"sign, CMAC", test_user, NULL, sign_cmac, NULL, NULL, CKR_OK, false, false},
+    {"verify, HMAC", test_user, NULL, verify_hmac, NULL, NULL, CKR_OK, false, false},
+    {"verify, wrong HMAC", test_user, NULL, verify_wrong_hmac, NULL, NULL, CKR_SIGNATURE_INVALID,
+     false, false},
+    {"many keys", test_user, NULL, many_keys, NULL, NULL, CKR_OK, false, false},
+    {"encrypt, CBC", test_user, NULL, encrypt_cbc, NULL, NULL, CKR_OK, false, false},
+    {"encrypt, GCM", test_user, NULL, encrypt_gcm, NULL, NULL, CKR_OK, false, false},
+    {"encrypt, CTR in parts", test_user, NULL, encrypt_ctr_parts, NULL, NULL, CKR_OK, false, false},
+    {"decrypt, CBC in parts", test_user, NULL, decrypt_cbc_parts, NULL, NULL, CKR_OK, false, false},
+    {"decrypt, GCM in parts", test_user, NULL, decrypt_gcm_parts, NULL, NULL, CKR_OK, false, false},
+    {"decrypt, OAEP", test_user, NULL, decrypt_oaep, NULL, NULL, CKR_OK, false, false},
+    {"messages", test_user, NULL, messages, end_messages, NULL, CKR_OK, false, false},
+    {"generate, AES", test_user, NULL, generate_aes, NULL, destroy_made, CKR_OK, false, false},
+    {"generate, HMAC", test_user, NULL, generate_hmac, NULL, destroy_made, CKR_OK, false, false},
+    {"generate, sealed", test_user, NULL, generate_sealed, NULL, destroy_made, CKR_OK, false,
+     false},
+    {"generate, EC pair", test_user, NULL, pair_ec, NULL, destroy_made, CKR_OK, false, false},
+    {"generate, Ed25519 pair", test_user, NULL, pair_ed25519, NULL, destroy_made, CKR_OK, false,
+     false},
+    {"generate, RSA pair", test_user, NULL, pair_rsa, NULL, destroy_made, CKR_OK, true, false},
+    {"import, AES", test_user, NULL, import_aes, NULL, same_secret, CKR_OK, false, false},
+    {"import, EC", test_user, NULL, import_ec, NULL, same_ec, CKR_OK, false, false},
+    {"import, RSA", test_user, NULL, import_rsa, NULL, same_rsa, CKR_OK, false, false},
+    {"copy", test_user, make_open_key, copy_key, NULL, same_ec, CKR_OK, false, false},
+    {"destroy", test_user, make_victim, destroy_key, NULL, NULL, CKR_OK, false, false},
+    {"close a session", test_user, make_session_key, close_session, NULL, NULL, CKR_OK, false,
+     false},
+    {"derive, ECDH", test_user, NULL, derive_ecdh, NULL, destroy_made, CKR_OK, false, false},
+    {"derive, two keys", test_user, NULL, derive_two, NULL, destroy_made, CKR_OK, false, false},
+    {"wrap", test_user, NULL, wrap_sealed, NULL, NULL, CKR_OK, false, false},
+    {"unwrap", test_user, NULL, unwrap_into_tpm, NULL, same_secret, CKR_OK, false, false},
+    {"encapsulate", test_user, NULL, encapsulate, NULL, destroy_made, CKR_OK, false, false},
+    {"decapsulate", test_user, NULL, decapsulate, NULL, destroy_made, CKR_OK, false, false},
+    {"random", test_public, NULL, random_bytes, NULL, NULL, CKR_OK, false, false},
+    {"TpmStatus", test_initialized, NULL, tpm_status, NULL, NULL, CKR_OK, false, false},
+    {"Doctor", test_initialized, NULL, doctor, NULL, NULL, CKR_OK, false, false},
+    {"TpmHarden", test_initialized, NULL, harden, which_code, NULL, CKR_OK, false, true},
+    {"TpmUnlock", test_initialized, NULL, unlock, NULL, NULL, CKR_OK, false, true},
 };
 const size_t tpm_calls_n = COUNT(tpm_calls);
 

@@ -14,6 +14,7 @@ struct tpm_call {
     void (*after)(void);        /* undisturbed, after one that did not: what it made goes */
     CK_RV answer;               /* undisturbed */
     bool slow;
+    bool any_tpm; /* it is about the TPM, whichever that is */
 };
 extern const struct tpm_call tpm_calls[];
 extern const size_t tpm_calls_n;
