@@ -19,7 +19,9 @@ static const struct {
     int code; /* extended, or primary */
     const char *text;
 } advice[] = {
-    {SQLITE_BUSY, "another process has kept it locked; see who has store.db open"},
+    {SQLITE_BUSY,
+     "another process has kept it locked (see who has store.db open), or its file system "
+     "has no locks"},
     {SQLITE_READONLY_ROLLBACK,
      "a write was interrupted; let a user who may write the store open it once"},
     {SQLITE_READONLY_CANTLOCK, "it is in WAL mode; run PRAGMA journal_mode = DELETE on it"},

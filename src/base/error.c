@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <openssl/err.h>
 #include <sqlite3.h>
@@ -81,6 +82,15 @@ static const struct row *find(enum error_context context, uint32_t rc)
     return NULL;
 }
 
+/* Tss2_RC_Decode keeps its text in thread-local memory, and for want of that glibc ends the
+ * process: not called where there is no memory. */
+static const char *text_of(uint32_t rc)
+{
+    void *room = malloc(2048);
+    free(room);
+    return room ? Tss2_RC_Decode(rc) : "no memory to say it";
+}
+
 CK_RV error_tpm(enum error_context context, const char *what, uint32_t rc)
 {
     if (rc == TSS2_RC_SUCCESS)
@@ -94,9 +104,14 @@ CK_RV error_tpm(enum error_context context, const char *what, uint32_t rc)
     CK_RV rv = row ? row->rv : CKR_DEVICE_ERROR;
     bool ordinary = row && !row->advice;
     log_line(ordinary ? LOG_INFO : LOG_ERROR, "%s: TPM answered 0x%x (%s)%s%s", what, rc,
-             Tss2_RC_Decode(rc), row && row->advice ? ": " : "",
-             row && row->advice ? row->advice : "");
+             text_of(rc), row && row->advice ? ": " : "", row && row->advice ? row->advice : "");
     return rv;
+}
+
+CK_RV error_tcti(const char *what, const char *tcti, uint32_t rc)
+{
+    log_error("%s '%s': %s", what, tcti, text_of(rc));
+    return (rc & ~TSS2_RC_LAYER_MASK) == TSS2_BASE_RC_MEMORY ? CKR_HOST_MEMORY : CKR_DEVICE_ERROR;
 }
 
 static CK_RV sqlite_rv(int code)

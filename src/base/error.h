@@ -18,6 +18,8 @@ enum error_context {
 
 /* what: the TPM command's or step's name, for the log. rc 0 gives CKR_OK. */
 CK_RV error_tpm(enum error_context context, const char *what, uint32_t rc);
+/* The connection to the TPM failed: CKR_DEVICE_ERROR or CKR_HOST_MEMORY. */
+CK_RV error_tcti(const char *what, const char *tcti, uint32_t rc);
 /* code: an SQLite (extended) result code; message: sqlite3_errmsg or NULL. */
 CK_RV error_sqlite(const char *what, int code, const char *message);
 /* errno of a failed system call on path (may be NULL). */

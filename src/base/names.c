@@ -263,7 +263,10 @@ static const struct name profile_names[] = {
 
 static const char *find(const struct name *names, size_t n, unsigned long value)
 {
-    static _Thread_local char unknown[24];
+    /* initial-exec: memory for it on a thread's first use may be out, and glibc ends the process
+     * then
+     */
+    static _Thread_local char unknown[24] __attribute__((tls_model("initial-exec")));
     for (size_t i = 0; i < n; i++)
         if (names[i].value == value)
             return names[i].name;

@@ -48,12 +48,12 @@ static const char *default_tcti(void)
     return "tabrmd:";
 }
 
-static void no_tpm(const char *tcti, TSS2_RC rc)
+static CK_RV no_tpm(const char *tcti, TSS2_RC rc)
 {
     if (access("/dev/tpmrm0", F_OK) == 0 && access("/dev/tpmrm0", R_OK | W_OK) != 0)
         log_error("/dev/tpmrm0 exists but this user may not open it: join the group that owns it "
                   "(usually tss)");
-    log_error("no TPM at '%s': %s", tcti, Tss2_RC_Decode(rc));
+    return error_tcti("no TPM at", tcti, rc);
 }
 
 /* The TCTI's descriptor: a device's, or a socket's during a command; -1 when there is none. */
@@ -85,9 +85,8 @@ CK_RV transport_open(struct tpm *t)
     TSS2_RC rc = Tss2_TctiLdr_Initialize(t->tcti_name, &t->tcti);
     if (rc != TSS2_RC_SUCCESS) {
         t->tcti = NULL;
-        no_tpm(t->tcti_name, rc);
         t->unreached = true; /* a device may appear: choose anew the next time */
-        return CKR_DEVICE_ERROR;
+        return no_tpm(t->tcti_name, rc);
     }
     close_on_exec(t);
     log_debug("connected to the TPM at %s%s", t->tcti_name,
@@ -135,8 +134,7 @@ CK_RV transport_exchange(struct tpm *t, struct bytes command, uint8_t *ret, size
     }
     if (rc == TSS2_RC_SUCCESS)
         return CKR_OK;
-    return error_log(CKR_DEVICE_ERROR, "talking to the TPM at %s failed: %s", t->tcti_name,
-                     Tss2_RC_Decode(rc));
+    return error_tcti("talking failed to the TPM at", t->tcti_name, rc);
 }
 
 /* ---- the hold ------------------------------------------------------------------------------ */

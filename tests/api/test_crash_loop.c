@@ -160,7 +160,7 @@ static void do_one(uint32_t *seed)
     struct thing now = reports->thing[slot], then = now;
     enum act what = DESTROY;
     if (now.has == 0) {
-        static const enum act makes[] = {MAKE_DATA, MAKE_DATA, COPY, MAKE_PAIR, MAKE_SECRET};
+        static const enum act makes[] = {MAKE_DATA, COPY, MAKE_PAIR, MAKE_PAIR, MAKE_SECRET};
         what = makes[draw(seed, COUNT(makes))];
         if (what == COPY && reports->thing[from].has != DATA)
             what = MAKE_DATA;

@@ -18,8 +18,8 @@ struct kind {
     const CK_RV *codes; /* up to CKR_OK */
 };
 
-/* CKR_FUNCTION_FAILED: libcrypto seldom says why. */
-static const CK_RV of_memory[] = {CKR_HOST_MEMORY, CKR_FUNCTION_FAILED, CKR_OK};
+/* libcrypto (CKR_FUNCTION_FAILED) and tss2 (CKR_DEVICE_ERROR) do not always say why. */
+static const CK_RV of_memory[] = {CKR_HOST_MEMORY, CKR_FUNCTION_FAILED, CKR_DEVICE_ERROR, CKR_OK};
 static const CK_RV of_disk[] = {CKR_DEVICE_ERROR,    CKR_DEVICE_MEMORY, CKR_TOKEN_WRITE_PROTECTED,
                                 CKR_FUNCTION_FAILED, CKR_HOST_MEMORY,   CKR_OK};
 

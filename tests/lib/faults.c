@@ -141,6 +141,16 @@ void free(void *p)
         __libc_free(p);
 }
 
+/* glibc's loader does not survive a failed allocation: it finds that library no more (2.36). */
+void *dlopen(const char *path, int flags)
+{
+    int was = inside;
+    inside = 0;
+    void *ret = NEXT(dlopen)(path, flags);
+    inside = was;
+    return ret;
+}
+
 /* The sanitizer's would not come by malloc. */
 char *strdup(const char *s)
 {
