@@ -157,14 +157,15 @@ static void look_at_host(struct host *h)
         h->action[i].flags = action.sa_flags;
     }
     pthread_sigmask(SIG_SETMASK, NULL, &h->mask);
-    for (int i = 0; i < 3; i++)
-        getitimer(i, &h->timer[i]);
+    getitimer(ITIMER_REAL, &h->timer[0]);
+    getitimer(ITIMER_VIRTUAL, &h->timer[1]);
+    getitimer(ITIMER_PROF, &h->timer[2]);
     read_umask(h->umask, sizeof h->umask);
     assert_non_null(getcwd(h->directory, sizeof h->directory));
     snprintf(h->locale, sizeof h->locale, "%s", setlocale(LC_ALL, NULL));
     for (size_t i = 0; environ[i] != NULL && i < COUNT(h->environment); i++)
         h->environment[i] = environ[i];
-    for (int i = 0; i < RLIM_NLIMITS; i++)
+    for (unsigned i = 0; i < RLIM_NLIMITS; i++)
         getrlimit(i, &h->limit[i]);
     h->descriptors = open_descriptors();
     h->thread_keys = free_thread_keys();
