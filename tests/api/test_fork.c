@@ -119,7 +119,7 @@ static void *make_key(void *ret_rv)
 /* Longer than anybody should have to wait for what it holds. */
 static void sleep_on(void)
 {
-    sleep(10);
+    sleep(CHILD_SECONDS);
     _exit(0);
 }
 
@@ -140,7 +140,7 @@ static pid_t fork_during_a_command(void (*child)(void), double *ret_seconds)
     sleep_ms(10); /* the TPM takes 50 ms and more over the primes */
     pid_t pid = fork();
     if (pid == 0) {
-        alarm(60);
+        alarm(2 * CHILD_SECONDS);
         child();
     }
     assert_true(pid > 0);
@@ -162,7 +162,7 @@ static void idle_children_hold_nothing(void **state)
         pid_t pid = fork_during_a_command(sleep_on, &seconds);
         kill(pid, SIGKILL);
         assert_int_equal(waitpid(pid, NULL, 0), pid);
-        assert_true(seconds < 2);
+        assert_true(seconds < CHILD_SECONDS / 2); /* on whatever machine */
     }
 }
 
@@ -171,11 +171,10 @@ static void busy_children_get_on(void **state)
     (void)state;
     for (int i = 0; i < 4; i++) {
         int status = -1;
-        double seconds, before = now();
+        double seconds;
         pid_t pid = fork_during_a_command(start_anew, &seconds);
         assert_int_equal(waitpid(pid, &status, 0), pid);
         assert_int_equal(status, 0);
-        assert_true(now() - before < 10);
         parent_still_works();
     }
     assert_tpm_untouched();

@@ -51,10 +51,10 @@ static void all_at_once(void **state)
     pid_t pids[CHILDREN];
     pthread_t threads[PARENT_THREADS];
     CK_RV rv[PARENT_THREADS];
-    for (size_t i = 0; i < COUNT(threads); i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, parents_thread, &rv[i]), 0);
     for (size_t i = 0; i < COUNT(pids); i++)
         pids[i] = start_child(i % 2 == 0 ? sign_many : sign_many_and_finalize);
+    for (size_t i = 0; i < COUNT(threads); i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, parents_thread, &rv[i]), 0);
     for (size_t i = 0; i < COUNT(pids); i++)
         assert_child_ended_well(pids[i]);
     for (size_t i = 0; i < COUNT(threads); i++) {
@@ -125,6 +125,7 @@ static void every_way_to_go(void **state)
         pid_t pid = fork();
         assert_true(pid >= 0);
         if (pid == 0) {
+            leaks_are_meant = true;
             alarm(CHILD_SECONDS);
             if (freopen("/dev/null", "w", stdout) != NULL) /* cmocka's buffers are the parent's */
                 children[i]();

@@ -13,9 +13,9 @@
 
 /* gcc's AddressSanitizer refuses RTLD_DEEPBIND, and its mallinfo2 is empty. */
 #ifdef __SANITIZE_ADDRESS__
-enum { DEEPBIND = 0 };
+enum { DEEPBIND = 0, LOADS = 200 };
 #else
-enum { DEEPBIND = RTLD_DEEPBIND };
+enum { DEEPBIND = RTLD_DEEPBIND, LOADS = 1000 };
 #endif
 
 /* ---- in the loading program ---------------------------------------------------------------- */
@@ -118,7 +118,7 @@ static CK_RV load_often(void)
         only_load, initialize_and_look, only_load,       only_load,           sign_and_finalize,
         only_load, only_load,           sign_and_forget, initialize_and_look, only_load};
     enum { WARM_UP = 30 };
-    unsigned rounds = long_run() ? 20000 : 1000;
+    unsigned rounds = long_run() ? 20 * LOADS : LOADS;
     struct footprint before = {0}, after;
     for (unsigned i = 0; i < rounds + WARM_UP; i++) {
         if (i == WARM_UP)
@@ -283,7 +283,7 @@ static void loaded_a_thousand_times(void **state)
 {
     (void)state;
     runs("load-often");
-    figure(long_run() ? 20000 : 1000, "loads and unloads, nothing grown");
+    figure(long_run() ? 20 * LOADS : LOADS, "loads and unloads, nothing grown");
 }
 
 static void unloaded_under_a_thread(void **state)
