@@ -301,7 +301,7 @@ static void all_at_once(void **state)
 {
     (void)state;
     pthread_t ids[WORKERS + 1];
-    rounds = long_run() ? 8000 : 24;
+    rounds = long_run() ? 2000 : 24;
     forget_given();
     atomic_store(&calls, 0);
     start_all(ids);
@@ -323,7 +323,7 @@ static void *wait_for_event(void *ret)
 static void finalize_under_all(void **state)
 {
     (void)state;
-    const unsigned times = long_run() ? 2000 : 15;
+    const unsigned times = long_run() ? 500 : 15;
     pthread_t ids[WORKERS + 1], waiter;
     CK_RV waited;
     rounds = 0; /* until there is no library */
@@ -358,8 +358,10 @@ static int start(void **state)
 
 #define STORM_TEST(f) cmocka_unit_test_setup_teardown(f, test_user, test_end)
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc == 2) /* one of them by itself */
+        cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
         STORM_TEST(all_at_once),
         STORM_TEST(finalize_under_all),
