@@ -540,7 +540,7 @@ static void test_wrong_salt_takes_no_try(void **state)
     limit_start(&l);
     struct tpm_parent parent = srk();
     const struct tpm_seat seat = seat_of(&l.seat);
-    CLEANUP(buf_free) struct buf pub = {0}, name = {0};
+    CLEANUP(buf_free) struct buf pub = {0};
     uint8_t point[65], other_name[NAME_MAX_SIZE];
     size_t n;
     assert_ok(buf_set(&pub, parent.pub));
