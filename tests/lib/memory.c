@@ -2,18 +2,12 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 enum { WINDOW = 16, STEP = 8, CHUNK = 1 << 20, PAGE = 4096 };
 /* A sanitizer's shadow is terabytes of nothing. */
 #define LARGEST ((uint64_t)1 << 30)
-/* It also makes mlock do nothing. */
-#ifdef __SANITIZE_ADDRESS__
-#define LOCKED " dd "
-#else
-#define LOCKED " lo "
-#endif
-
 struct needle *needle_add(struct needles *list, const char *name, const void *p, size_t n)
 {
     struct needle *needle = &list->v[list->n++];
@@ -94,6 +88,17 @@ struct region {
     bool guarded;     /* VmFlags: not dumped, locked, wiped in a child */
 };
 
+/* A sanitizer makes mlock do nothing, a small RLIMIT_MEMLOCK lets it fail. */
+static bool can_lock(void)
+{
+#ifdef __SANITIZE_ADDRESS__
+    return false;
+#else
+    struct rlimit limit;
+    return getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur >= 1 << 20;
+#endif
+}
+
 static bool has_flag(const char *flags, const char *flag)
 {
     return strstr(flags, flag) != NULL;
@@ -112,8 +117,8 @@ static bool next_region(FILE *smaps, char *line, size_t size, struct region *ret
     while (fgets(line, (int)size, smaps) != NULL && line[0] >= 'A' && line[0] <= 'Z')
         if (strncmp(line, "VmFlags:", 8) == 0) {
             line[strcspn(line, "\n")] = ' ';
-            ret->guarded =
-                has_flag(line, " dd ") && has_flag(line, LOCKED) && has_flag(line, " wf ");
+            ret->guarded = has_flag(line, " dd ") && has_flag(line, " wf ") &&
+                           (!can_lock() || has_flag(line, " lo "));
         }
     return true;
 }
