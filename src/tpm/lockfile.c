@@ -238,6 +238,7 @@ static uint64_t look_at(int32_t pid, char name[32], char *state)
     const char *open_ = strchr(text, '('), *close_ = strrchr(text, ')'); /* names may have both */
     uint64_t start = 0;
     if (!open_ || !close_ ||
+        /* NOLINTNEXTLINE(cert-err34-c): the kernel wrote it */
         sscanf(close_ + 1,
                " %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
                "%*s %*s %" SCNu64,
