@@ -13,8 +13,12 @@ if(LATCHKEY_SANITIZE)
     add_compile_options(-fsanitize=${LATCHKEY_SANITIZE} -fno-omit-frame-pointer
                         -fno-sanitize-recover=undefined)
     add_link_options(-fsanitize=${LATCHKEY_SANITIZE})
-elseif(NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
+elseif(NOT CMAKE_BUILD_TYPE STREQUAL "Debug" AND NOT LATCHKEY_COVERAGE)
     add_compile_options(-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+endif()
+if(LATCHKEY_COVERAGE) # atomic: threads count, too
+    add_compile_options(--coverage -fprofile-update=atomic -O0)
+    add_link_options(--coverage)
 endif()
 if(LATCHKEY_FUZZ) # tests/fuzz/run; the targets themselves get libFuzzer's main
     add_compile_options(-fsanitize=fuzzer-no-link,address,undefined -fno-omit-frame-pointer

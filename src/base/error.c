@@ -13,6 +13,10 @@
 #include "log.h"
 #include "names.h"
 
+#undef error_errno /* what clang-tidy is told of them */
+#undef error_openssl
+#undef error_log
+
 /* TPM 2.0 part 2, 6.6: format-one codes carry the number of the handle, session or parameter in
  * bits 6 and 8–11; without them 0x98E and 0x99D are both plain 0x8E and 0x9D. Warnings and
  * version-1 codes are compared whole. */
@@ -143,7 +147,7 @@ CK_RV error_sqlite(const char *what, int code, const char *message)
     return rv;
 }
 
-CK_RV(error_errno)(const char *what, const char *path, int number)
+CK_RV error_errno(const char *what, const char *path, int number)
 {
     errno = number;
     log_error("%s%s%s: %m", what, path ? " " : "", path ? path : "");
@@ -162,7 +166,7 @@ CK_RV(error_errno)(const char *what, const char *path, int number)
     }
 }
 
-CK_RV(error_openssl)(const char *what)
+CK_RV error_openssl(const char *what)
 {
     unsigned long code = ERR_peek_last_error();
     char text[160] = "no reason given";
@@ -172,7 +176,7 @@ CK_RV(error_openssl)(const char *what)
     return ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE ? CKR_HOST_MEMORY : CKR_FUNCTION_FAILED;
 }
 
-CK_RV(error_log)(CK_RV rv, const char *format, ...)
+CK_RV error_log(CK_RV rv, const char *format, ...)
 {
     char text[768];
     va_list args;

@@ -7,6 +7,8 @@
 #include "base/names.h"
 #include "output.h"
 
+#undef fail /* what clang-tidy is told of it */
+
 static const struct fault {
     CK_RV rv;
     enum exit_code code;
@@ -107,7 +109,7 @@ static void tell(const char *text, const char *next)
         fprintf(stderr, "  %s\n", next);
 }
 
-CK_RV(fail)(enum exit_code code, const char *next, const char *format, ...)
+CK_RV fail(enum exit_code code, const char *next, const char *format, ...)
 {
     char text[2048];
     va_list ap;

@@ -133,7 +133,7 @@ static CK_FLAGS lockout_flags(struct library *lib, bool unattended)
 static CK_FLAGS tries_flags(struct library *lib, const struct store_token *row)
 {
     CK_FLAGS flags = lockout_flags(lib, row->unattended) | limit_flags(lib, row);
-    return flags & CKF_USER_PIN_LOCKED ? flags & ~(CK_FLAGS)CKF_USER_PIN_FINAL_TRY : flags;
+    return (flags & CKF_USER_PIN_LOCKED) ? flags & ~(CK_FLAGS)CKF_USER_PIN_FINAL_TRY : flags;
 }
 
 static void common_info(CK_TOKEN_INFO *ret)

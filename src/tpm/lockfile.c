@@ -171,10 +171,10 @@ static struct flock range(int byte, short type)
 
 static int set_lock(int fd, int byte, short type)
 {
-    struct flock lock = range(byte, type);
+    struct flock region = range(byte, type);
     int done;
     do
-        done = fcntl(fd, F_OFD_SETLK, &lock);
+        done = fcntl(fd, F_OFD_SETLK, &region);
     while (done != 0 && errno == EINTR);
     return done;
 }
@@ -182,8 +182,8 @@ static int set_lock(int fd, int byte, short type)
 /* Has somebody else this byte? */
 static bool taken(int fd, int byte)
 {
-    struct flock lock = range(byte, F_WRLCK);
-    return fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+    struct flock region = range(byte, F_WRLCK);
+    return fcntl(fd, F_OFD_GETLK, &region) == 0 && region.l_type != F_UNLCK;
 }
 
 /* The part before the holder's name, which is written by itself. */
@@ -238,6 +238,7 @@ static uint64_t look_at(int32_t pid, char name[32], char *state)
     const char *open_ = strchr(text, '('), *close_ = strrchr(text, ')'); /* names may have both */
     uint64_t start = 0;
     if (!open_ || !close_ ||
+        /* NOLINTNEXTLINE(cert-err34-c): the kernel wrote it */
         sscanf(close_ + 1,
                " %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
                "%*s %*s %" SCNu64,

@@ -222,10 +222,10 @@ static CK_RV key_load(struct tpm *t, const struct tpm_key *key, struct bytes nam
         r = oldest(t);
         make_room(t, r);
         TPM2_HANDLE handle = load_context(t, name);
-        if (!handle)
+        if (!handle) {
             TRY(settle_pending(t)); /* its answer was lost: Load comes instead */
-        if (!handle)
             TRY(load_object(t, &key->parent, name, key->pub, key->priv, &handle));
+        }
         extra_forget(t, handle); /* that one was another, before a reset of the TPM */
         *r = (struct resident){.handle = handle, .name_n = name.n};
         memcpy(r->name, name.p, name.n);
