@@ -30,6 +30,7 @@ old_tool() { # pkcs11-tool on the old module
     TPM2_PKCS11_STORE=$DIR/old pkcs11-tool --module "$OLD_MODULE" "$@" 2>old-tool.log
 }
 
+# shellcheck disable=SC2317 # called by succeeds and exits
 migrate() {
     lk migrate tpm2-pkcs11 "${1:-old}" --pin-file "${2:-pin}" --so-pin-file so-pin "${@:3}"
 }
@@ -72,8 +73,9 @@ holds cmp old/tpm2_pkcs11.sqlite3 before/tpm2_pkcs11.sqlite3
 for name in ec rsa mine; do
     succeeds lk key export $name
     holds cmp out $name.spki
-    [ $name = ec ] && der=--der || der=
-    succeeds lk sign $name digest --pin-file pin $der --out sig
+    der=()
+    [ $name != ec ] || der=(--der)
+    succeeds lk sign $name digest --pin-file pin "${der[@]}" --out sig
     holds openssl dgst -sha256 -verify $name.spki -signature sig digest >verified
 done
 succeeds lk key show ec --login --pin-file pin --json
