@@ -7,6 +7,7 @@
 #include "material.h"
 
 #include <latchkey/vendor.h>
+#include <stdio.h>
 
 #define WALK   "walk" /* CKA_LABEL of what a scenario makes */
 #define SECOND "second token"
@@ -60,10 +61,25 @@ static CK_RV make_data(bool token, CK_OBJECT_HANDLE *ret, const char *label)
     return p11->C_CreateObject(fx.session, data, COUNT(data), ret);
 }
 
+/* A PIN's stretching allocates twice a round: as few of them as can be. */
+static void configure(void)
+{
+    char path[80];
+    snprintf(path, sizeof path, "%s/latchkey.conf", fx.dir);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fputs("pin-rounds = 1000\n", f);
+    fclose(f);
+}
+
 static int group_scenarios(void **state)
 {
     CK_OBJECT_HANDLE data;
-    group_token(state);
+    group_environment(state);
+    configure();
+    assert_ok(initialize(NULL));
+    fx.slot = make_token(LABEL, SO_PIN, USER_PIN);
+    test_end(state);
     test_user(state);
     keep_pair("P-256", "ec");
     keep_pair("ED25519", "ed");
