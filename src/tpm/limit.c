@@ -294,7 +294,7 @@ static CK_RV pass_gate(struct tpm *t, struct opening *o, int g)
 
 static CK_RV read_pepper(struct tpm *t, struct opening *o, struct secret *ret)
 {
-    struct pepper_policy policy;
+    struct pepper_policy policy = {0};
     TRY(make_pepper_policy(o->limit->index, &policy));
     TRY(policy_command_code(t, &o->p, TPM2_CC_NV_Read));
     TRY(policy_or(t, &o->p, (const uint8_t *[]){policy.behind[0], policy.behind[1]}, TPM_GATES));

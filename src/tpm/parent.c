@@ -5,7 +5,9 @@
 #include <strings.h>
 #include <unistd.h>
 
-enum { SRK = 0x81000001 }; /* TCG TPM v2.0 Provisioning Guidance, 7.5.1 */
+/* TCG TPM v2.0 Provisioning Guidance, 7.5.1: the RSA and the ECC storage root key */
+#define SRK     UINT32_C(0x81000001)
+#define SRK_ECC UINT32_C(0x81000002)
 
 void tpm_parent_free(struct tpm_parent_owned *p)
 {
@@ -303,10 +305,10 @@ CK_RV parent_pinned(const struct tpm *t, struct bytes name)
 }
 
 /* tpm2-tools' RSA key at the first place counts tries and would be out of use in a lockout: the
- * second is the ECC key's by the same guidance. ret_free: the first place where nothing is. */
+ * second is the ECC key's. ret_free: the first place where nothing is. */
 static CK_RV look_for_parent(struct tpm *t, struct tpm_parent_owned *p, TPM2_HANDLE *ret_free)
 {
-    static const TPM2_HANDLE places[] = {SRK, SRK + 1};
+    static const TPM2_HANDLE places[] = {SRK, SRK_ECC};
     for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
         TRY(read_parent(t, places[i], p));
         if (is_storage_key(p))
