@@ -138,6 +138,7 @@ static CK_RV primary_template(TPM2_HANDLE number, TPM2B_PUBLIC *ret)
 }
 
 static bool is_storage_key(const struct tpm_parent_owned *p);
+static CK_RV look_for_parent(struct tpm *t, struct tpm_parent_owned *p, TPM2_HANDLE *ret_free);
 
 CK_RV owner_session(struct tpm *t, struct session *s, struct cmd_auth *ret)
 {
@@ -145,7 +146,7 @@ CK_RV owner_session(struct tpm *t, struct session *s, struct cmd_auth *ret)
     if (!ret->value.n)
         return CKR_OK; /* an empty one needs no hiding */
     CLEANUP(tpm_parent_free) struct tpm_parent_owned srk = {0};
-    TRY(read_parent(t, SRK, &srk));
+    TRY(look_for_parent(t, &srk, &(TPM2_HANDLE){0}));
     const struct tpm_parent parent = {srk.handle, buf_bytes(&srk.name), buf_bytes(&srk.pub)};
     TRY(session_start(t, is_storage_key(&srk) ? &parent : NULL, TPM2_SE_HMAC, s));
     ret->session = s;
