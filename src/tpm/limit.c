@@ -213,7 +213,7 @@ static CK_RV define_pepper(struct tpm *t, const struct keeper *k, uint32_t nv,
                            struct tpm_limit_owned *ret)
 {
     CLEANUP(secret_free) struct secret pepper = {0};
-    struct pepper_policy policy;
+    struct pepper_policy policy = {0};
     const struct tpm_index gate[TPM_GATES] = {{ret->nv[0], buf_bytes(&ret->name[0])},
                                               {ret->nv[1], buf_bytes(&ret->name[1])}};
     struct buf *name = &ret->name[TPM_PEPPER];
