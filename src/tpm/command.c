@@ -292,6 +292,16 @@ static CK_RV read_sessions(struct tpm *t, struct cmd *c, struct bytes params, st
     return CKR_OK;
 }
 
+/* An answer that was spoilt gives any number. Taken for ours, it would be used as a key, and in the
+ * end be flushed again and again. */
+static bool can_be_made(const struct cmd *c)
+{
+    TPM2_HANDLE kind = c->made >> TPM2_HR_SHIFT;
+    return c->code == TPM2_CC_StartAuthSession
+               ? kind == TPM2_HT_HMAC_SESSION || kind == TPM2_HT_POLICY_SESSION
+               : kind == TPM2_HT_TRANSIENT;
+}
+
 static CK_RV read_answer(struct tpm *t, struct cmd *c, uint8_t *raw, size_t n)
 {
     struct bytes in = BYTES(raw, n), params;
@@ -305,7 +315,7 @@ static CK_RV read_answer(struct tpm *t, struct cmd *c, uint8_t *raw, size_t n)
         return CKR_OK;
     if (tag != (c->auths ? TPM2_ST_SESSIONS : TPM2_ST_NO_SESSIONS))
         return nonsense(c);
-    if (c->makes_handle && !bytes_take_u32(&in, &c->made))
+    if (c->makes_handle && (!bytes_take_u32(&in, &c->made) || !can_be_made(c)))
         return nonsense(c);
     params_n = (uint32_t)in.n;
     if (c->auths && !bytes_take_u32(&in, &params_n))

@@ -19,7 +19,8 @@ static const char magic[8] = "LKTPM01";
 /* Who holds the lock: told before the record is, which only its owner changes. The time of its
  * start is what tells it from another process that was given the same number. */
 struct holder {
-    int32_t pid; /* 0: unknown */
+    int32_t pid;   /* 0: unknown */
+    uint32_t zero; /* no padding: nothing of the stack goes to the file */
     uint64_t start;
 };
 

@@ -15,6 +15,20 @@ static void extra_keep(struct tpm *t, TPM2_HANDLE handle)
     log_error("more handles than a TPM has slots; 0x%x stays", handle);
 }
 
+/* TPM_RC_VALUE is what FlushContext answers for a number that no context has: a spoilt answer may
+ * have given us one. Kept, it would take the place of a real one. */
+static bool never_was(struct tpm *t, TPM2_HANDLE handle, TSS2_RC rc)
+{
+    TPMS_CAPABILITY_DATA data;
+    TPM2_HANDLE from = handle;
+    if (handle >> TPM2_HR_SHIFT == TPM2_HT_POLICY_SESSION) /* in one list with the others */
+        from =
+            (TPM2_HANDLE)TPM2_HT_LOADED_SESSION << TPM2_HR_SHIFT | (handle & TPM2_HR_HANDLE_MASK);
+    return rc_plain(rc) == TPM2_RC_VALUE &&
+           get_capability(t, TPM2_CAP_HANDLES, from, 1, &data) == CKR_OK &&
+           (data.data.handles.count == 0 || data.data.handles.handle[0] != handle);
+}
+
 /* A slot that is given up only in our books is lost for everybody until the TPM's next start: what
  * the TPM does not flush now is tried again whenever a hold ends, or by the next owner. */
 void flush_handle(struct tpm *t, TPM2_HANDLE handle)
@@ -22,7 +36,8 @@ void flush_handle(struct tpm *t, TPM2_HANDLE handle)
     COMMAND(c, FlushContext, .repeatable = true);
     PUT(&c, UINT32, handle); /* flushHandle is a parameter, not in the handle area */
     CK_RV rv = cmd_send(t, &c);
-    bool was_gone = rv == CKR_OK && rc_plain(c.rc) == TPM2_RC_HANDLE;
+    bool was_gone =
+        rv == CKR_OK && (rc_plain(c.rc) == TPM2_RC_HANDLE || never_was(t, handle, c.rc));
     if (was_gone)
         log_debug("handle 0x%x was gone already", handle);
     else if (!t->managed && (rv != CKR_OK || c.rc != TPM2_RC_SUCCESS))

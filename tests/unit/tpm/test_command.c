@@ -355,6 +355,56 @@ static void test_noise(void **state)
     seat_end(&s);
 }
 
+/* An answer in good order, but for the number in it. */
+static TPM2_HANDLE invented;
+
+static enum tap_verdict invent(struct exchange *e)
+{
+    if (e->code != TPM2_CC_StartAuthSession)
+        return TAP_PASS;
+    tap_answer(e, TPM2_RC_SUCCESS);
+    const uint8_t rest[] = {(uint8_t)(invented >> 24),
+                            (uint8_t)(invented >> 16),
+                            (uint8_t)(invented >> 8),
+                            (uint8_t)invented,
+                            0,
+                            NONCE};
+    memcpy(e->response + e->response_n, rest, sizeof(rest));
+    fill(e->response + e->response_n + sizeof(rest), NONCE, invented);
+    e->response_n += sizeof(rest) + NONCE;
+    e->response[5] = (uint8_t)e->response_n;
+    return TAP_REPLACE;
+}
+
+/* What is to be flushed has as many places as a TPM has slots: invented numbers may not take them,
+ * else the next real handle stays in the TPM when the call ends. */
+static void test_invented_handles(void **state)
+{
+    (void)state;
+    static const TPM2_HANDLE rows[] = {0x00000000, 0x01800000, 0x02FFFFFF, 0x03FFFFFE,
+                                       0x40000001, 0x40000007, 0x80FFFFFF, 0x81000001};
+    struct seat s;
+    struct secret secret = {0};
+    const struct tpm_parent parent = srk();
+    seat_define(&s, false);
+    const struct tpm_seat seat = seat_of(&s);
+    forget_log();
+    for (unsigned i = 0; i < 2 * EXTRA_HANDLES; i++) {
+        invented = rows[i % COUNT(rows)] ^ (i < COUNT(rows) ? 0 : 0x20);
+        tap.before = invent;
+        assert_int_not_equal(tpm_seat_open(fx.tpm, &parent, &seat, BYTES_OF(pin), &secret), CKR_OK);
+        tap.before = NULL;
+    }
+    assert_opens(&s, pin, CKR_OK);
+    tap_clear();
+    assert_opens(&s, pin, CKR_OK);
+    assert_int_equal(tap_count(TPM2_CC_GetCapability), 0);  /* nothing is left to be asked for, */
+    assert_in_range(tap_count(TPM2_CC_FlushContext), 0, 1); /* nor to be flushed but its own */
+    assert_false(logged("stays"));
+    assert_int_equal(swtpm_lockout_counter(&fx.swtpm), 0);
+    seat_end(&s);
+}
+
 /* ---- parts --------------------------------------------------------------------------------- */
 
 static void test_response_codes(void **state)
@@ -401,6 +451,7 @@ int main(void)
         TPM_TEST(test_a_seat_shows_neither_pin_nor_secret),
         TPM_TEST(test_a_key_shows_neither_authorization_nor_plaintext),
         TPM_TEST(test_noise),
+        TPM_TEST(test_invented_handles),
         TPM_TEST(test_response_codes),
         TPM_TEST(test_too_large_a_command),
     };
