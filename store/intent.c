@@ -109,8 +109,9 @@ CK_RV intent_doom(struct use *u, int64_t token)
                                                                                                 "ON"
                                                                                                 " A"
                                                                                                 "L"
-                                                                                                "L" DOOMED("pepper_nv",
-                                                                                                           "pepper_name"));
+                                                                                                "L" DOOMED(
+                                                                                                    "pepper_nv",
+                                                                                                    "pepper_name"));
     query_int(&q, time(NULL));
     query_int(&q, token);
     return query_run(&q, NULL);
