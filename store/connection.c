@@ -13,8 +13,6 @@
 #include "query.h"
 #include "schema.h"
 
-enum { BUSY_MILLISECONDS = 5000 };
-
 static const struct {
     int code; /* extended, or primary */
     const char *text;
@@ -91,6 +89,13 @@ static int restrain(sqlite3 *db)
                         NULL, NULL, NULL);
 }
 
+static int wait_for_lock(void *store, int times)
+{
+    struct store *s = store;
+    (void)times;
+    return turns_wait(&s->turns, s->dir);
+}
+
 static int open_database(struct store *s)
 {
     s->read_only = !files_writable(s->path);
@@ -102,7 +107,7 @@ static int open_database(struct store *s)
     if (code != SQLITE_OK)
         return code;
     sqlite3_extended_result_codes(s->db, 1);
-    sqlite3_busy_timeout(s->db, BUSY_MILLISECONDS);
+    sqlite3_busy_handler(s->db, wait_for_lock, s);
     code = restrain(s->db);
     if (code == SQLITE_OK && !s->read_only)
         code = sqlite3_exec(s->db, "PRAGMA journal_mode = DELETE", NULL, NULL, NULL);
@@ -217,10 +222,9 @@ static CK_RV migrate_older(struct use *u)
     return run(u, "COMMIT");
 }
 
-CK_RV use_begin(struct use *u, struct store *s, enum use_mode mode)
+static CK_RV begin(struct use *u, enum use_mode mode)
 {
-    pthread_mutex_lock(&s->lock);
-    u->s = s;
+    struct store *s = u->s;
     TRY(get_ready(s, mode));
     if (!s->db)
         return CKR_OK;
@@ -241,10 +245,23 @@ CK_RV use_begin(struct use *u, struct store *s, enum use_mode mode)
     return CKR_OK;
 }
 
+CK_RV use_begin(struct use *u, struct store *s, enum use_mode mode)
+{
+    pthread_mutex_lock(&s->lock);
+    u->s = s;
+    if (mode != USE_READ)
+        turns_let_others(&s->turns, s->dir);
+    CK_RV rv = begin(u, mode);
+    turns_waited(&s->turns);
+    return rv;
+}
+
 CK_RV use_commit(struct use *u)
 {
     u->s->generation++;
-    return run(u, "COMMIT");
+    CK_RV rv = run(u, "COMMIT");
+    turns_waited(&u->s->turns);
+    return rv;
 }
 
 void use_end(struct use *u)
@@ -281,6 +298,7 @@ CK_RV store_open(const char *dir, struct store **ret)
         return CKR_HOST_MEMORY;
     pthread_mutex_init(&s->lock, NULL);
     s->data_version = -1;
+    s->turns.waiting = -1;
     s->dir = absolute(dir);
     if (!s->dir || asprintf(&s->path, "%s/store.db", s->dir) < 0) {
         s->path = NULL;

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <sqlite3.h>
 #include "store.h"
+#include "turns.h"
 
 enum { STATEMENTS = 64, STAMP = 12 };
 
@@ -19,6 +20,7 @@ struct store {
     int64_t version;      /* user_version then; 0: nothing in it yet */
     uint64_t generation;
     uint8_t stamp[STAMP]; /* of the file when data_version was last looked at; zeros: not known */
+    struct turns turns;
     struct store *abandoned; /* the next of a forked child's list */
 };
 

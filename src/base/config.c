@@ -84,6 +84,16 @@ static bool parse_tries(const char *v, void *field)
     return true;
 }
 
+/* poll() counts milliseconds in an int. */
+static bool parse_timeout(const char *v, void *field)
+{
+    uint32_t n;
+    if (!parse_number(v, &n) || n > CONFIG_TIMEOUT_MAX)
+        return false;
+    *(uint32_t *)field = n;
+    return true;
+}
+
 static bool parse_level(const char *v, void *field)
 {
     return log_level_parse(v, field);
@@ -136,6 +146,7 @@ static const struct key {
     {"srk-name", NULL, parse_text, offsetof(struct config, srk_name)},
     {"lock-dir", NULL, parse_text, offsetof(struct config, lock_dir)},
     {"lock-timeout", NULL, parse_number, offsetof(struct config, lock_timeout)},
+    {"tpm-timeout", NULL, parse_timeout, offsetof(struct config, tpm_timeout)},
     {"show-empty-slot", NULL, parse_flag, offsetof(struct config, show_empty_slot)},
     {"session", NULL, parse_session, offsetof(struct config, password_session)},
     {"pin-storage", NULL, parse_storage, offsetof(struct config, pin_storage_sealed)},
@@ -378,7 +389,7 @@ static CK_RV default_store(struct config *c)
 CK_RV config_load(const char *parameters, struct config *ret)
 {
     struct config c = {
-        .log = LOG_ERROR, .pin_rounds = 10000, .lock_timeout = 30, .sealed_keys = true};
+        .log = LOG_ERROR, .pin_rounds = 10000, .lock_timeout = 30, .tpm_timeout = 300, .sealed_keys = true};
     CK_RV rv = read_files(&c);
     if (rv == CKR_OK)
         rv = read_environment(&c);

@@ -7,6 +7,7 @@
 
 enum { CONFIG_PIN_ROUNDS_MIN = 1000, CONFIG_PIN_ROUNDS_MAX = 10000000 };
 enum { CONFIG_PIN_TRIES_MIN = 3, CONFIG_PIN_TRIES_MAX = 100 };
+enum { CONFIG_TIMEOUT_MAX = 86400 }; /* seconds: a day */
 
 /* Do other programs share the TPM through a resource manager? AUTO: the tcti tells. */
 enum config_manager { MANAGER_AUTO, MANAGER_YES, MANAGER_NO };
@@ -27,6 +28,7 @@ struct config {
     bool unattended;         /* new tokens get a user index outside dictionary-attack protection */
     uint32_t max_pin_tries;  /* new tokens refuse the user PIN after so many wrong ones; 0: never */
     uint32_t pin_rounds;     /* PBKDF2 rounds of new tokens; default 10,000 */
+    uint32_t tpm_timeout;    /* seconds to wait for the TPM's answer; default 300 */
     uint32_t lock_timeout;   /* seconds to wait for the TPM lock; default 30 */
 };
 

@@ -11,7 +11,16 @@ bool log_level_parse(const char *name, enum log_level *ret);
 /* file NULL: stderr. A file that cannot be opened: stderr, and a line that says so. */
 void log_setup(enum log_level level, const char *file);
 bool log_wants(enum log_level level);
+/* A line that was written within the last minute, as one of the last few, is counted instead; the
+ * count is written when the minute is over, or others have taken its place. Not so a trace. */
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Writes what was counted. */
+void log_flush(void);
+/* A thread that logs does not leave a child with the lock. */
+void log_before_fork(void);
+void log_after_fork_parent(void);
+void log_after_fork_child(void);
 
 #define log_error(...) log_line(LOG_ERROR, __VA_ARGS__)
 #define log_warn(...)  log_line(LOG_WARN, __VA_ARGS__)

@@ -52,12 +52,12 @@ void entry_leave(struct library **lib)
 bool entry_pause(unsigned milliseconds)
 {
     struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_nsec += (long)(milliseconds % 1000) * 1000000;
     until.tv_sec += (time_t)(milliseconds / 1000) + until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
     pthread_mutex_lock(&state);
-    while (!finalizing && pthread_cond_timedwait(&ending, &state, &until) == 0)
+    while (!finalizing && pthread_cond_clockwait(&ending, &state, CLOCK_MONOTONIC, &until) == 0)
         ;
     bool over = finalizing;
     pthread_mutex_unlock(&state);
@@ -74,9 +74,10 @@ enum { FORK_PATIENCE = 10 }; /* seconds, as tpm_before_fork's */
 static void wait_until_closed(void)
 {
     struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += FORK_PATIENCE;
-    while (finalizing && !library && pthread_cond_timedwait(&idle, &state, &until) == 0)
+    while (finalizing && !library &&
+           pthread_cond_clockwait(&idle, &state, CLOCK_MONOTONIC, &until) == 0)
         ;
 }
 
@@ -89,10 +90,12 @@ static void before_fork(void)
     if (library)
         library_before_fork(library);
     secret_before_fork();
+    log_before_fork(); /* last: whoever has another lock may log */
 }
 
 static void after_fork_parent(void)
 {
+    log_after_fork_parent();
     secret_after_fork_parent();
     if (library)
         library_after_fork_parent(library);
@@ -101,6 +104,7 @@ static void after_fork_parent(void)
 
 static void after_fork_child(void)
 {
+    log_after_fork_child();
     secret_after_fork_child();
     if (library) {
         const struct config *config = library_config(library);
@@ -195,6 +199,7 @@ static CK_RV C_Finalize_(void *reserved)
     if (!lib)
         return forked ? CKR_OK : CKR_CRYPTOKI_NOT_INITIALIZED;
     library_close(&lib);
+    log_flush();
     pthread_mutex_lock(&state);
     finalizing = false;
     pthread_cond_broadcast(&idle);

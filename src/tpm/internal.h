@@ -92,10 +92,11 @@ struct tpm {
     struct lock_file lock;
     struct lock_record record; /* as last read or written */
     uint8_t id[16];
-    int64_t gave_up; /* when the lock file was waited for in vain; milliseconds */
-    bool unreached;  /* tcti_name did not answer */
-    bool broken;     /* a command got no answer, or a spoilt one */
-    bool unwilling;  /* to the last command it said "again" until patience ended */
+    int64_t gave_up;   /* when the lock file was waited for in vain; milliseconds */
+    bool unreached;    /* tcti_name did not answer */
+    unsigned silences; /* commands of this hold that got no answer in time */
+    bool broken;       /* a command got no answer, or a spoilt one */
+    bool unwilling;    /* to the last command it said "again" until patience ended */
     enum pending pending;
     uint8_t pending_name[NAME_MAX_SIZE];
     size_t pending_name_n;
@@ -195,6 +196,11 @@ bool rc_lost_object(TSS2_RC rc);  /* 0x910…: a handle refers to an object that
 bool rc_lost_session(TSS2_RC rc); /* 0x918… */
 /* rc without the number of the parameter, handle or session */
 TSS2_RC rc_plain(TSS2_RC rc);
+
+/* Is this TCTI's name one of ours? */
+bool swtpm_named(const char *tcti);
+/* Ends with Tss2_Tcti_Finalize. timeout: seconds for each of connecting, sending, waiting. */
+TSS2_RC swtpm_open(const char *tcti, unsigned timeout, TSS2_TCTI_CONTEXT **ret);
 
 /* One exchange of bytes with the TPM. */
 CK_RV transport_open(struct tpm *t);

@@ -1,21 +1,15 @@
 #include "internal.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 #include <base/host.h>
 #include <tss2/tss2_rc.h>
 #include <tss2/tss2_tctildr.h>
-
-/* The longest a TPM may take for one command: an RSA key on slow hardware. */
-enum { ANSWER_TIMEOUT_MS = 300000 };
 
 /* How a TCTI, by the beginning of its name, reaches the TPM. What is not listed is taken for a TPM
  * that others share without a resource manager: the careful assumption. */
@@ -56,24 +50,43 @@ static CK_RV no_tpm(const char *tcti, TSS2_RC rc)
     return error_tcti("no TPM at", tcti, rc);
 }
 
-/* The TCTI's descriptor: a device's, or a socket's during a command; -1 when there is none. */
-static int poll_descriptor(struct tpm *t)
+/* As the TCTI tells it: a device's, a broker's bus, a socket's during a command; else -1. */
+static int told_descriptor(struct tpm *t)
 {
     TSS2_TCTI_POLL_HANDLE handle[2] = {{.fd = -1}};
     size_t n = 2;
-    bool bus = strncmp(t->tcti_name, "tabrmd", 6) == 0;
-    return t->tcti && !bus && Tss2_Tcti_GetPollHandles(t->tcti, handle, &n) == TSS2_RC_SUCCESS &&
-                   n == 1
+    return t->tcti && Tss2_Tcti_GetPollHandles(t->tcti, handle, &n) == TSS2_RC_SUCCESS && n == 1
                ? handle[0].fd
                : -1;
+}
+
+/* The one that the TCTI has for itself: a bus may be the host's, too. */
+static int own_descriptor(struct tpm *t)
+{
+    return strncmp(t->tcti_name, "tabrmd", 6) == 0 ? -1 : told_descriptor(t);
 }
 
 /* tss2 opens without it: a program that the host starts would keep the TPM busy. */
 static void close_on_exec(struct tpm *t)
 {
-    int fd = poll_descriptor(t);
+    int fd = own_descriptor(t);
     if (fd >= 0)
         fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
+static TSS2_RC open_tcti(struct tpm *t)
+{
+    return swtpm_named(t->tcti_name) ? swtpm_open(t->tcti_name, t->config->tpm_timeout, &t->tcti)
+                                     : Tss2_TctiLdr_Initialize(t->tcti_name, &t->tcti);
+}
+
+static void close_tcti(struct tpm *t)
+{
+    if (t->tcti && swtpm_named(t->tcti_name))
+        Tss2_Tcti_Finalize(t->tcti);
+    else if (t->tcti)
+        Tss2_TctiLdr_Finalize(&t->tcti);
+    t->tcti = NULL;
 }
 
 CK_RV transport_open(struct tpm *t)
@@ -82,7 +95,7 @@ CK_RV transport_open(struct tpm *t)
         return CKR_OK;
     QUIET;
     GUARD_STDIO;
-    TSS2_RC rc = Tss2_TctiLdr_Initialize(t->tcti_name, &t->tcti);
+    TSS2_RC rc = open_tcti(t);
     if (rc != TSS2_RC_SUCCESS) {
         t->tcti = NULL;
         t->unreached = true; /* a device may appear: choose anew the next time */
@@ -97,9 +110,7 @@ CK_RV transport_open(struct tpm *t)
 void transport_close(struct tpm *t)
 {
     QUIET;
-    if (t->tcti)
-        Tss2_TctiLdr_Finalize(&t->tcti);
-    t->tcti = NULL;
+    close_tcti(t);
     if (t->managed) /* the resource manager flushed what was ours */
         residents_forget(t);
 }
@@ -107,28 +118,33 @@ void transport_close(struct tpm *t)
 /* TCTIs of tss2 3.2 wait without end whatever timeout they are given, so wait here. */
 static CK_RV wait_answer(struct tpm *t)
 {
-    TSS2_TCTI_POLL_HANDLE handle[2];
-    size_t n = 2;
-    if (Tss2_Tcti_GetPollHandles(t->tcti, handle, &n) != TSS2_RC_SUCCESS || n != 1)
-        return CKR_OK;
-    struct pollfd waiting = {.fd = handle[0].fd, .events = POLLIN};
+    struct pollfd waiting = {.fd = told_descriptor(t), .events = POLLIN};
     int ready;
+    if (waiting.fd < 0)
+        return CKR_OK;
     do
-        ready = poll(&waiting, 1, ANSWER_TIMEOUT_MS);
+        ready = poll(&waiting, 1, (int)t->config->tpm_timeout * 1000);
     while (ready < 0 && errno == EINTR);
-    return ready > 0 ? CKR_OK
-                     : error_log(CKR_DEVICE_ERROR, "the TPM did not answer within %d s",
-                                 ANSWER_TIMEOUT_MS / 1000);
+    if (ready > 0)
+        return CKR_OK;
+    t->silences++;
+    return error_log(CKR_DEVICE_ERROR, "the TPM did not answer within %u s",
+                     (unsigned)t->config->tpm_timeout);
 }
+
+/* A TPM that was silent twice is not waited for by the rest of the call, which is to clear up. */
+enum { SILENCES = 2 };
 
 CK_RV transport_exchange(struct tpm *t, struct bytes command, uint8_t *ret, size_t *ret_n)
 {
+    if (t->silences >= SILENCES)
+        return CKR_DEVICE_ERROR;
     TRY(transport_open(t));
     QUIET;
     GUARD_STDIO;
     TSS2_RC rc = Tss2_Tcti_Transmit(t->tcti, command.n, command.p);
     if (rc == TSS2_RC_SUCCESS) {
-        close_on_exec(t); /* a socket TCTI connects for each command */
+        close_on_exec(t); /* mssim: connects for each command */
         TRY(wait_answer(t));
         rc = Tss2_Tcti_Receive(t->tcti, ret_n, ret, TSS2_TCTI_TIMEOUT_BLOCK);
     }
@@ -332,6 +348,7 @@ CK_RV tpm_enter(struct tpm *t)
 {
     int64_t since = milliseconds();
     pthread_mutex_lock(&t->mutex);
+    t->silences = 0;
     CK_RV rv = t->tcti_name[0] && !t->unreached ? CKR_OK : choose_tcti(t);
     if (rv == CKR_OK)
         rv = t->managed ? transport_open(t) : enter_bare(t, since);
@@ -421,36 +438,15 @@ enum { FORK_PATIENCE = 10 }; /* seconds: longer than a software TPM takes for an
 void tpm_before_fork(struct tpm *t)
 {
     struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until); /* the other may be set meanwhile */
     until.tv_sec += FORK_PATIENCE;
-    t->held_for_fork = pthread_mutex_timedlock(&t->mutex, &until) == 0;
+    t->held_for_fork = pthread_mutex_clocklock(&t->mutex, CLOCK_MONOTONIC, &until) == 0;
 }
 
 void tpm_after_fork_parent(struct tpm *t)
 {
     if (t->held_for_fork)
         pthread_mutex_unlock(&t->mutex);
-}
-
-/* A socket TCTI is connected during a command alone and does not tell its descriptor. With a child
- * that keeps it the parent would wait for ever for a software TPM that serves one at a time. */
-static void close_sockets_to(const char *tcti)
-{
-    struct sockaddr_un peer;
-    const char *path = strstr(tcti, "path=");
-    struct dirent *entry;
-    DIR *dir = path ? opendir("/proc/self/fd") : NULL;
-    while (dir && (entry = readdir(dir))) { /* NOLINT(concurrency-mt-unsafe): a DIR of its own */
-        int fd = atoi(entry->d_name);       /* NOLINT(cert-err34-c): of "." and ".." 0 is right */
-        socklen_t n = sizeof(peer);
-        memset(&peer, 0, sizeof(peer));
-        if (fd > STDERR_FILENO && getpeername(fd, (struct sockaddr *)&peer, &n) == 0 &&
-            peer.sun_family == AF_UNIX &&
-            strncmp(peer.sun_path, path + 5, sizeof(peer.sun_path)) == 0)
-            close(fd);
-    }
-    if (dir)
-        closedir(dir);
 }
 
 void tpm_abandon(struct tpm **tp)
@@ -461,10 +457,8 @@ void tpm_abandon(struct tpm **tp)
         return;
     if (t->lock.fd >= 0)
         close(t->lock.fd);
-    int fd = poll_descriptor(t);
+    int fd = own_descriptor(t);
     if (fd > STDERR_FILENO) /* tabrmd has none to tell: its bus connection is seen by nobody */
         close(fd);
-    else if (!t->held_for_fork)
-        close_sockets_to(t->tcti_name);
     secret_wipe(t, sizeof(*t));
 }

@@ -2,6 +2,8 @@
  * PIN, and what can go on goes on. */
 #include "keys.h"
 
+#include <unistd.h>
+
 #define TPM_CC_SIGN      0x15D
 #define TPM_CC_LOAD      0x157
 #define TPM_CC_NV_READ   0x14E
@@ -198,6 +200,39 @@ static void slow(void **state)
     assert_true(proxy_fault_struck());
 }
 
+static unsigned count_lines(const char *path)
+{
+    unsigned n = 0;
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    for (int c; (c = getc(f)) != EOF;)
+        n += c == '\n';
+    fclose(f);
+    return n;
+}
+
+/* A server that tries again and again fills no disk with what its log has said already. */
+static void many_failures_give_few_lines(void **state)
+{
+    (void)state;
+    CK_BYTE byte;
+    char path[160], parameters[200];
+    snprintf(path, sizeof path, "%s.flood", fx.tpm.socket);
+    snprintf(parameters, sizeof parameters, "log-file=%s", path);
+    assert_ok(initialize(parameters));
+    fx.session = open_session(fx.slot, 0);
+    swtpm_stop(&fx.tpm);
+    CK_RV rv = CKR_DEVICE_ERROR;
+    for (int i = 0; i < 1000 && rv == CKR_DEVICE_ERROR; i++)
+        rv = p11->C_GenerateRandom(fx.session, &byte, 1);
+    swtpm_restart(&fx.tpm);
+    assert_rv(CKR_DEVICE_ERROR, rv);
+    assert_ok(p11->C_Finalize(NULL));
+    assert_in_range(count_lines(path), 2, 50); /* a few a minute */
+    assert_int_equal(unlink(path), 0);
+    assert_ok(p11->C_Initialize(NULL));
+}
+
 /* After TPM2_Clear: the login is a device error, and once it is known the token is not recognized.
  * The last test: the token is lost. */
 static void cleared(void **state)
@@ -218,9 +253,16 @@ static void cleared(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        FAULT_TEST(absent),      FAULT_TEST(vanishes_and_comes_back),   FAULT_TEST(resets),
-        FAULT_TEST(retry_codes), FAULT_TEST(lost_objects_and_sessions), FAULT_TEST(device_errors),
-        FAULT_TEST(broken_wire), FAULT_TEST(faults_at_login),           FAULT_TEST(slow),
+        FAULT_TEST(absent),
+        FAULT_TEST(vanishes_and_comes_back),
+        FAULT_TEST(resets),
+        FAULT_TEST(retry_codes),
+        FAULT_TEST(lost_objects_and_sessions),
+        FAULT_TEST(device_errors),
+        FAULT_TEST(broken_wire),
+        FAULT_TEST(faults_at_login),
+        FAULT_TEST(slow),
+        FAULT_TEST(many_failures_give_few_lines),
         FAULT_TEST(cleared),
     };
     return cmocka_run_group_tests(tests, group_faults, group_end);

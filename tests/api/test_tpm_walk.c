@@ -7,6 +7,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -47,6 +48,22 @@ __attribute__((visibility("default"))) int clock_gettime(clockid_t clock, struct
     if (done == 0 && clock == CLOCK_MONOTONIC)
         add(ret, &passed);
     return done;
+}
+
+/* An answer that is not to come is not waited for. */
+__attribute__((visibility("default"))) int poll(struct pollfd *fds, nfds_t n, int timeout)
+{
+    const struct timespec some = {0, 20000000};
+    if (!hurried || timeout < 1000)
+        return ppoll(fds, n,
+                     timeout < 0 ? NULL
+                                 : &(struct timespec){timeout / 1000, timeout % 1000 * 1000000L},
+                     NULL);
+    for (;;) {
+        int ready = ppoll(fds, n, &some, NULL);
+        if (ready != 0 || proxy_silent())
+            return ready;
+    }
 }
 
 /* ---- the faults ---------------------------------------------------------------------------- */
@@ -167,6 +184,8 @@ static const struct fault wire_faults[] = {
     {"says 0 bytes", PROXY_SIZE, 0, 1},
     {"says 11 bytes", PROXY_SIZE, 11, 1},
     {"says 4 GiB", PROXY_SIZE, 0xFFFFFFFF, 1},
+    {"stalls", PROXY_STALL, 0, 1},
+    {"does not answer", PROXY_MUTE, 0, 1},
     {"is reset", PROXY_RESET, 0, 1},
     {"loses power", PROXY_POWER_CUT, 0, 1},
     {"vanishes", PROXY_VANISH, 0, 1},
@@ -558,6 +577,7 @@ static void figures(void)
                steps_of[PROXY_LONG] + steps_of[PROXY_TRUNCATE] + steps_of[PROXY_SIZE],
            SURVIVED "spoilt answers");
     figure(steps_of[PROXY_RESET] + steps_of[PROXY_POWER_CUT], SURVIVED "resets and power cuts");
+    figure(steps_of[PROXY_STALL] + steps_of[PROXY_MUTE], SURVIVED "silence");
     figure(steps_of[PROXY_VANISH], SURVIVED "vanished, and came back");
     figure(lasting_steps, SURVIVED "faults that go on");
 }

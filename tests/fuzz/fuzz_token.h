@@ -58,6 +58,7 @@ static inline struct library *token_open(CK_SESSION_HANDLE *ret_session)
                             .tcti = strdup("device:/nowhere"),
                             .lock_dir = strdup(scratch),
                             .lock_timeout = 1,
+                            .tpm_timeout = 300,
                             .sealed_keys = true,
                             .pin_rounds = 1000};
     CHECK(library_open(&config, &lib) == CKR_OK);

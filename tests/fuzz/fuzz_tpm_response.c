@@ -427,6 +427,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct config config = {.tcti = tctis[(how >> 1) % 3],
                             .lock_dir = scratch,
                             .lock_timeout = 1,
+                            .tpm_timeout = 300,
                             .password_session = how & 1};
     struct bytes wanted = next_slice(&in);
     if (how & 0x40)

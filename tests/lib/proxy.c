@@ -32,7 +32,7 @@ static struct {
     enum proxy_fault fault;
     uint32_t fault_code, fault_value;
     unsigned fault_nth, fault_times, struck;
-    bool vanished;
+    bool vanished, silent;
 } proxy = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static const struct {
@@ -120,6 +120,7 @@ static enum proxy_fault take_fault(uint32_t code, uint32_t *value)
 {
     enum proxy_fault fault = PROXY_NO_FAULT;
     pthread_mutex_lock(&proxy.lock);
+    proxy.silent = false;
     bool meant = proxy.fault_code == 0 || proxy.fault_code == code;
     if (meant && proxy.fault_nth > 1) {
         proxy.fault_nth--;
@@ -128,11 +129,20 @@ static enum proxy_fault take_fault(uint32_t code, uint32_t *value)
         *value = proxy.fault_value;
         proxy.struck++;
         proxy.vanished = fault == PROXY_VANISH;
+        proxy.silent = fault == PROXY_MUTE || fault == PROXY_STALL;
         if (proxy.fault_times != PROXY_FOR_EVER && --proxy.fault_times == 0)
             proxy.fault = PROXY_NO_FAULT;
     }
     pthread_mutex_unlock(&proxy.lock);
     return fault;
+}
+
+bool proxy_silent(void)
+{
+    pthread_mutex_lock(&proxy.lock);
+    bool is = proxy.silent;
+    pthread_mutex_unlock(&proxy.lock);
+    return is;
 }
 
 static bool vanished(void)
@@ -187,7 +197,11 @@ static void spoil(struct exchange *e, enum proxy_fault fault, uint32_t value)
         resize(e, n + value < sizeof e->response ? n + value : n);
         break;
     case PROXY_TRUNCATE:
+    case PROXY_STALL:
         e->response_size = n / 2;
+        break;
+    case PROXY_MUTE:
+        e->response_size = 0;
         break;
     case PROXY_SIZE:
         put_u32(e->response + 2, value);
@@ -216,7 +230,7 @@ static bool answer(struct exchange *e)
                                       sizeof e->response);
     if (e->response_size > 0)
         spoil(e, fault, value);
-    return fault != PROXY_DROP_ANSWER && e->response_size > 0;
+    return fault == PROXY_MUTE || (fault != PROXY_DROP_ANSWER && e->response_size > 0);
 }
 
 /* One command of a client; false when the connection is to be closed. */
@@ -238,7 +252,7 @@ static bool serve_command(int fd)
     record(&e);
     /* what is less than it says is followed by nothing */
     return alive && write_fully(fd, e.response, e.response_size) &&
-           u32(e.response + 2) == e.response_size;
+           (u32(e.response + 2) == e.response_size || proxy_silent());
 }
 
 /* Control messages are one datagram-like request and one answer; passed on unread. */
@@ -372,7 +386,7 @@ void proxy_fault_times(enum proxy_fault kind, uint32_t code, unsigned nth, uint3
     proxy.fault_value = value;
     proxy.fault_times = times;
     proxy.struck = 0;
-    proxy.vanished = false;
+    proxy.vanished = proxy.silent = false;
     pthread_mutex_unlock(&proxy.lock);
 }
 

@@ -17,6 +17,8 @@ enum proxy_fault {
     PROXY_LONG,      /* value: bytes more; its size field agrees */
     PROXY_TRUNCATE,  /* the answer breaks off in the middle, then hang up */
     PROXY_SIZE,      /* value: what the answer's size field says */
+    PROXY_STALL,     /* the answer breaks off in the middle, and the connection stays */
+    PROXY_MUTE,      /* no answer, and the connection stays */
     PROXY_RESET,     /* a reboot of the TPM before it sees the command; orderly */
     PROXY_POWER_CUT, /* the same without TPM2_Shutdown */
     PROXY_VANISH,    /* hang up, and on everybody who connects, until the next proxy_fault */
@@ -45,6 +47,8 @@ void proxy_fault_times(enum proxy_fault kind, uint32_t code, unsigned nth, uint3
                        unsigned times);
 /* Did it strike? */
 bool proxy_fault_struck(void);
+/* Did it strike, and somebody waits for the answer since? */
+bool proxy_silent(void);
 /* How often? */
 unsigned proxy_fault_strikes(void);
 /* Another TPM is behind it from now on. */

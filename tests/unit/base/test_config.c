@@ -39,6 +39,7 @@ static void defaults(void **state)
     assert_int_equal(c.log, LOG_ERROR);
     assert_int_equal(c.pin_rounds, 10000);
     assert_int_equal(c.lock_timeout, 30);
+    assert_int_equal(c.tpm_timeout, 300);
     assert_int_equal(c.manager, MANAGER_AUTO);
     assert_false(c.show_empty_slot || c.password_session || c.pin_storage_sealed || c.unattended);
 }
@@ -113,6 +114,7 @@ static void bad_values_change_nothing(void **state)
               "max-pin-tries = 5\nmax-pin-tries = 2\nmax-pin-tries = 101\nmax-pin-tries = -3\n"
               "pin-rounds = 5000\npin-rounds = 999\npin-rounds = 10000001\npin-rounds = 1e6\n"
               "lock-timeout = 7\nlock-timeout = 0\nlock-timeout = 99999999999999999999\n"
+              "tpm-timeout = 9\ntpm-timeout = 0\ntpm-timeout = 86401\n"
               "log = debug\nlog = loud\n",
               0600, &c);
     assert_string_equal(c.store, "/first");
@@ -120,6 +122,7 @@ static void bad_values_change_nothing(void **state)
     assert_int_equal(c.max_pin_tries, 5);
     assert_int_equal(c.pin_rounds, 5000);
     assert_int_equal(c.lock_timeout, 7);
+    assert_int_equal(c.tpm_timeout, 9);
     assert_int_equal(c.manager, MANAGER_YES);
     assert_int_equal(c.log, LOG_DEBUG);
 }

@@ -1,6 +1,9 @@
 /* Several threads and processes at once, kills, and a disk that is full. */
 #include <pthread.h>
+#include <limits.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <time.h>
 #include "support.h"
@@ -36,6 +39,56 @@ static void processes_write_at_once(void **state)
     OK(store_objects_count(f->s, 1, &n));
     assert_int_equal(n, WRITERS * ROUNDS);
     OK(store_check(f->s));
+}
+
+/* ---- who writes all the time ---------------------------------------------------------------- */
+
+enum { CRAMMING_SECONDS = 3 };
+
+static struct progress {
+    atomic_uint writes[WRITERS];
+    atomic_bool over;
+} * progress; /* shared */
+
+static int child_crams(struct fixture *f)
+{
+    struct store *s;
+    CHECK(store_open(f->dir, &s) == CKR_OK);
+    while (!atomic_load(&progress->over)) {
+        CHECK(store_note_set(s, "n", BYTES_STR("x")) == CKR_OK);
+        atomic_fetch_add(&progress->writes[child_number], 1);
+    }
+    store_close(&s);
+    return 0;
+}
+
+/* No pause between two writes: yet nobody is told that the store is locked, and all get on. */
+static void nobody_starves(void **state)
+{
+    struct fixture *f = *state;
+    pid_t pid[WRITERS];
+    unsigned least = UINT_MAX, most = 0, failed = 0;
+    OK(store_note_set(f->s, "n", BYTES_STR("0")));
+    store_close(&f->s);
+    progress =
+        mmap(NULL, sizeof(*progress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(progress, MAP_FAILED);
+    for (child_number = 0; child_number < WRITERS; child_number++)
+        pid[child_number] = start(child_crams, f);
+    sleep(CRAMMING_SECONDS);
+    atomic_store(&progress->over, true);
+    for (unsigned i = 0; i < WRITERS; i++) {
+        failed += finish(pid[i]) != 0;
+        unsigned n = atomic_load(&progress->writes[i]);
+        least = n < least ? n : least;
+        most = n > most ? n : most;
+        print_message("%u ", n);
+    }
+    print_message("writes\n");
+    munmap(progress, sizeof(*progress));
+    OK(store_open(f->dir, &f->s));
+    assert_int_equal(failed, 0);
+    assert_true(most <= 5 * least);
 }
 
 static int child_creates(struct fixture *f)
@@ -273,6 +326,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(processes_write_at_once),
+        TEST(nobody_starves),
         TEST(processes_create_the_store_at_once),
         TEST(a_lock_is_waited_for_but_not_for_ever),
         TEST(what_was_acknowledged_survives_kills),

@@ -65,8 +65,9 @@ static inline int group_start(void **state)
     snprintf(state_dir, sizeof(state_dir), "%s/tpm", fx.dir);
     snprintf(fx.log, sizeof(fx.log), "%s/log", fx.dir);
     swtpm_start(&fx.swtpm, state_dir);
-    snprintf(fx.tcti, sizeof(fx.tcti), "swtpm:path=%s", fx.swtpm.socket);
-    fx.config = (struct config){.tcti = fx.tcti, .lock_timeout = 20};
+    /* by the loader, which the tap replaces */
+    snprintf(fx.tcti, sizeof(fx.tcti), "libtss2-tcti-swtpm.so.0:path=%s", fx.swtpm.socket);
+    fx.config = (struct config){.tcti = fx.tcti, .lock_timeout = 20, .tpm_timeout = 300};
     log_setup(LOG_WARN, fx.log);
     calm();
     return 0;
