@@ -13,11 +13,11 @@ if(LATCHKEY_SANITIZE)
     add_compile_options(-fsanitize=${LATCHKEY_SANITIZE} -fno-omit-frame-pointer
                         -fno-sanitize-recover=undefined)
     add_link_options(-fsanitize=${LATCHKEY_SANITIZE})
-elseif(NOT CMAKE_BUILD_TYPE STREQUAL "Debug" AND NOT LATCHKEY_COVERAGE)
+elseif(NOT CMAKE_BUILD_TYPE STREQUAL "Debug")
     add_compile_options(-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 endif()
-if(LATCHKEY_COVERAGE) # atomic: threads count, too
-    add_compile_options(--coverage -fprofile-update=atomic -O0)
+if(LATCHKEY_COVERAGE) # else as built for use. Atomic: threads count, too; early inlining comes before the counters
+    add_compile_options(-fprofile-arcs -ftest-coverage -fprofile-update=atomic -fno-early-inlining)
     add_link_options(--coverage)
 endif()
 if(LATCHKEY_FUZZ) # tests/fuzz/run; the targets themselves get libFuzzer's main
