@@ -527,11 +527,14 @@ static struct fault code_fault(size_t i)
     return f;
 }
 
-/* Every code once for each number that it may have; those without a number once. */
+/* Every code once for each number that it may have; those without a number once. Of all calls each
+ * has a fourth of the codes, the next call the next fourth; a call that is asked for has all. */
 static void walk_codes(const struct tpm_call *call)
 {
+    static size_t turn;
     size_t all = COUNT(plain_codes) + COUNT(numbered_codes);
-    for (size_t i = 0; i < all * COUNT(numbers); i++) {
+    size_t part = getenv("LATCHKEY_WALK") != NULL ? 1 : 4;
+    for (size_t i = turn++ % part; i < all * COUNT(numbers); i += part) {
         if (i >= all && i % all < COUNT(plain_codes))
             continue;
         struct fault f = code_fault(i);

@@ -44,6 +44,8 @@ void fault_leave(void);
 /* Calls of the kind so far. In a forked child, too: the numbers are shared. */
 unsigned long fault_calls(void);
 bool fault_struck(void);
+/* Blocks that libcrypto itself may have lost to this fault (faults.c says where); mostly 0. */
+long fault_known_leak(void);
 
 /* Blocks of memory in use in this process, whoever has them. */
 long faults_blocks(void);
