@@ -388,8 +388,11 @@ static CK_RV default_store(struct config *c)
 
 CK_RV config_load(const char *parameters, struct config *ret)
 {
-    struct config c = {
-        .log = LOG_ERROR, .pin_rounds = 10000, .lock_timeout = 30, .tpm_timeout = 300, .sealed_keys = true};
+    struct config c = {.log = LOG_ERROR,
+                       .pin_rounds = 10000,
+                       .lock_timeout = 30,
+                       .tpm_timeout = 300,
+                       .sealed_keys = true};
     CK_RV rv = read_files(&c);
     if (rv == CKR_OK)
         rv = read_environment(&c);
