@@ -420,6 +420,7 @@ static bool told(const char *text)
     forget_log();
     assert_rv(CKR_DEVICE_ERROR, lock_file_take(&l, 1, &r));
     lock_close(&l);
+    log_flush(); /* it may have been said before */
     return logged(text);
 }
 
