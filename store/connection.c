@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <base/error.h>
 #include <base/log.h>
@@ -65,10 +66,30 @@ static void forget_statements(struct store *s)
         sqlite3_finalize(s->statement[--s->n_statements]);
 }
 
+/* The host may have closed all descriptors, as a daemon does, and have a file of its own under the
+ * number: closing the connection would close that. */
+static bool lost(const struct store *s)
+{
+    return s->db && s->fd >= 0 && !host_file_is(s->fd, s->file);
+}
+
+static void leave_alone(struct store *s)
+{
+    struct store *copy = malloc(sizeof(*copy));
+    if (copy)
+        *copy = *s;
+    store_abandon(&copy);
+    s->n_statements = 0;
+}
+
 static void disconnect(struct store *s)
 {
-    forget_statements(s);
-    sqlite3_close(s->db);
+    if (lost(s)) {
+        leave_alone(s);
+    } else {
+        forget_statements(s);
+        sqlite3_close(s->db);
+    }
     s->db = NULL;
     s->data_version = -1;
 }
@@ -96,6 +117,24 @@ static int wait_for_lock(void *store, int times)
     return turns_wait(&s->turns, s->dir);
 }
 
+/* SQLite does not tell its descriptor: it gets the lowest number, unless another thread is faster.
+ */
+static int next_number(void)
+{
+    int fd = open("/", O_PATH | O_CLOEXEC);
+    if (fd >= 0)
+        close(fd);
+    return fd;
+}
+
+static void note_file(struct store *s)
+{
+    struct stat st;
+    s->file = host_file_of(s->fd);
+    if (stat(s->path, &st) != 0 || s->file.inode != st.st_ino || s->file.device != st.st_dev)
+        s->fd = -1;
+}
+
 static int open_database(struct store *s)
 {
     s->read_only = !files_writable(s->path);
@@ -103,9 +142,11 @@ static int open_database(struct store *s)
      * refuses a link anywhere in the path, and homes are often behind one. */
     int flags = (s->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) |
                 SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
+    s->fd = next_number();
     int code = sqlite3_open_v2(s->path, &s->db, flags, NULL);
     if (code != SQLITE_OK)
         return code;
+    note_file(s);
     sqlite3_extended_result_codes(s->db, 1);
     sqlite3_busy_handler(s->db, wait_for_lock, s);
     code = restrain(s->db);
@@ -149,7 +190,7 @@ static bool moved(struct store *s)
 static CK_RV get_ready(struct store *s, enum use_mode mode)
 {
     bool now_writable = s->db && mode != USE_READ && s->read_only && files_writable(s->path);
-    if (s->db && (now_writable || moved(s)))
+    if (s->db && (now_writable || lost(s) || moved(s)))
         disconnect(s);
     /* statements are dropped here, where none is running; a find has many texts */
     if (s->n_statements > STATEMENTS / 2)
@@ -180,8 +221,8 @@ static bool read_stamp(struct store *s, uint8_t *ret)
 static bool unchanged(struct store *s)
 {
     uint8_t now[STAMP];
-    return s->db && s->data_version != -1 && s->version > 0 && !moved(s) && read_stamp(s, now) &&
-           memcmp(now, s->stamp, STAMP) == 0;
+    return s->db && s->data_version != -1 && s->version > 0 && !lost(s) && !moved(s) &&
+           read_stamp(s, now) && memcmp(now, s->stamp, STAMP) == 0;
 }
 
 /* Another process may have changed, migrated or filled the store since the last look. */
@@ -299,6 +340,7 @@ CK_RV store_open(const char *dir, struct store **ret)
     pthread_mutex_init(&s->lock, NULL);
     s->data_version = -1;
     s->turns.waiting = -1;
+    s->fd = -1;
     s->dir = absolute(dir);
     if (!s->dir || asprintf(&s->path, "%s/store.db", s->dir) < 0) {
         s->path = NULL;

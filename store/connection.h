@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <sqlite3.h>
+#include <base/host.h>
 #include "store.h"
 #include "turns.h"
 
@@ -13,6 +14,8 @@ struct store {
     char *dir, *path;     /* absolute, constant */
     pthread_mutex_t lock; /* guards all that follows */
     sqlite3 *db;          /* NULL: not open */
+    int fd;               /* db's; -1: not known */
+    struct host_file file;
     bool read_only;
     sqlite3_stmt *statement[STATEMENTS]; /* prepared, found again by their text */
     size_t n_statements;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -66,4 +67,18 @@ void host_release_stdio(struct stdio_guard *g)
     for (int i = STDIN_FILENO; i <= STDERR_FILENO; i++)
         if (g->held[i])
             close(i);
+}
+
+struct host_file host_file_of(int fd)
+{
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) != 0)
+        return (struct host_file){0};
+    return (struct host_file){st.st_dev, st.st_ino};
+}
+
+bool host_file_is(int fd, struct host_file file)
+{
+    struct host_file now = host_file_of(fd);
+    return fd >= 0 && now.inode != 0 && now.device == file.device && now.inode == file.inode;
 }

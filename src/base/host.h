@@ -31,4 +31,13 @@ void host_release_stdio(struct stdio_guard *g);
     CLEANUP(host_release_stdio)                                                                    \
     __attribute__((unused)) struct stdio_guard stdio_guard_ = host_guard_stdio()
 
+/* A daemon that closes all descriptors closes ours, too, and the next file of its own may get the
+ * number: which file was it? */
+struct host_file {
+    uint64_t device, inode;
+};
+/* fd < 0: none. */
+struct host_file host_file_of(int fd);
+bool host_file_is(int fd, struct host_file file);
+
 #endif

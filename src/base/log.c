@@ -15,8 +15,9 @@ static const char *const level_name[] = {"error", "warn", "info", "debug", "trac
 
 static _Atomic int level_now = LOG_ERROR; /* atomics: read by every thread, set by C_Initialize */
 static _Atomic int log_fd = STDERR_FILENO;
-static int file_fd =
-    -1; /* the last log file's; only log_setup, which C_Initialize locks, sees it */
+/* The last log file's; set by log_setup alone, which C_Initialize locks. */
+static int file_fd = -1;
+static _Atomic uint64_t file_device, file_inode;
 
 bool log_level_parse(const char *name, enum log_level *ret)
 {
@@ -26,6 +27,19 @@ bool log_level_parse(const char *name, enum log_level *ret)
             return true;
         }
     return false;
+}
+
+static bool is_log_file(int fd)
+{
+    return host_file_is(fd,
+                        (struct host_file){atomic_load(&file_device), atomic_load(&file_inode)});
+}
+
+/* Not into a file of the host's that has got the number since. */
+static int descriptor(void)
+{
+    int fd = atomic_load(&log_fd);
+    return fd == STDERR_FILENO || is_log_file(fd) ? fd : STDERR_FILENO;
 }
 
 void log_setup(enum log_level level, const char *file)
@@ -38,11 +52,16 @@ void log_setup(enum log_level level, const char *file)
     int reason = errno;
     /* The number is never closed: a thread that is about to write to it would write to whatever the
      * host opens next. */
-    if (fd >= 0 && file_fd >= 0) {
+    struct host_file opened = host_file_of(fd);
+    if (fd >= 0 && is_log_file(file_fd)) {
         dup3(fd, file_fd, O_CLOEXEC);
         close(fd);
     } else if (fd >= 0) {
         file_fd = fd;
+    }
+    if (fd >= 0) {
+        atomic_store(&file_device, opened.device);
+        atomic_store(&file_inode, opened.inode);
     }
     atomic_store(&log_fd, fd >= 0 ? file_fd : STDERR_FILENO);
     atomic_store(&level_now, (int)level);
@@ -101,7 +120,7 @@ static void write_text(enum log_level level, unsigned more, const char *text, si
     int saved_errno = errno;
     /* one write: lines of threads and processes do not mix; a full disk must not stop a signature
      */
-    if (write(atomic_load(&log_fd), line, at) < 0)
+    if (write(descriptor(), line, at) < 0)
         errno = saved_errno;
 }
 

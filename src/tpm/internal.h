@@ -8,6 +8,7 @@
 #include <tss2/tss2_tcti.h>
 #include <tss2/tss2_tpm2_types.h>
 #include <base/error.h>
+#include <base/host.h>
 #include "tpm.h"
 
 enum { RESIDENT_KEYS = 2, EXTRA_HANDLES = 7, NONCE = 16, NAME_MAX_SIZE = 66 };
@@ -30,7 +31,8 @@ enum pending { PENDING_NONE, PENDING_OBJECT, PENDING_SESSION };
 
 struct lock_file {
     char path[512];
-    int fd;       /* -1: not open */
+    int fd; /* -1: not open */
+    struct host_file file;
     int64_t turn; /* since when this owner has it again and again */
     struct lock_self {
         int32_t pid;
@@ -47,6 +49,7 @@ bool lock_file_write(struct lock_file *l, const struct lock_record *record);
 void lock_file_release(struct lock_file *l);
 /* Does another owner hold it just now? */
 bool lock_file_busy(const struct lock_file *l);
+void lock_file_close(struct lock_file *l);
 /* Where the lock of this TCTI lies. */
 CK_RV lock_file_path(const struct config *config, const char *tcti, char *ret, size_t n);
 

@@ -156,11 +156,26 @@ static CK_RV open_file(struct lock_file *l)
         return CKR_DEVICE_ERROR;
     }
     CK_RV rv = check_file(l, fd);
-    if (rv == CKR_OK)
+    if (rv == CKR_OK) {
         l->fd = fd;
-    else
+        l->file = host_file_of(fd);
+    } else {
         close(fd);
+    }
     return rv;
+}
+
+/* The host may have closed it, and have a file of its own under the number: that is not touched. */
+static bool ours(const struct lock_file *l)
+{
+    return l->fd >= 0 && host_file_is(l->fd, l->file);
+}
+
+void lock_file_close(struct lock_file *l)
+{
+    if (ours(l))
+        close(l->fd);
+    l->fd = -1;
 }
 
 /* OFD locks: they are the descriptor's, not the process'; another module copy in this process is
@@ -352,7 +367,7 @@ static bool still_there(const struct lock_file *l)
 CK_RV lock_file_take(struct lock_file *l, unsigned timeout, struct lock_record *ret)
 {
     for (int i = 0; i < 10; i++) {
-        if (l->fd < 0)
+        if (!ours(l))
             TRY(open_file(l));
         CK_RV rv = lock(l, timeout);
         if (rv != CKR_OK || still_there(l)) {
@@ -362,8 +377,7 @@ CK_RV lock_file_take(struct lock_file *l, unsigned timeout, struct lock_record *
                 tell_holder(l);
             return rv;
         }
-        close(l->fd);
-        l->fd = -1;
+        lock_file_close(l);
     }
     return error_log(CKR_DEVICE_ERROR, "the TPM lock file %s is being replaced all the time",
                      l->path);
@@ -373,7 +387,7 @@ bool lock_file_write(struct lock_file *l, const struct lock_record *record)
 {
     struct on_disk disk = {.record = *record};
     memcpy(disk.magic, magic, sizeof(magic));
-    if (transfer(l->fd, &disk, true) == (ssize_t)record_end)
+    if (ours(l) && transfer(l->fd, &disk, true) == (ssize_t)record_end)
         return true;
     log_warn("%s cannot be written: %m", l->path);
     return false;
@@ -381,11 +395,11 @@ bool lock_file_write(struct lock_file *l, const struct lock_record *record)
 
 void lock_file_release(struct lock_file *l)
 {
-    if (l->fd >= 0)
+    if (ours(l))
         set_lock(l->fd, HOLDING, F_UNLCK);
 }
 
 bool lock_file_busy(const struct lock_file *l)
 {
-    return l->fd >= 0 && taken(l->fd, HOLDING);
+    return ours(l) && taken(l->fd, HOLDING);
 }

@@ -167,8 +167,7 @@ static CK_RV choose_tcti(struct tpm *t)
     if (strlen(name) >= sizeof(t->tcti_name))
         return error_log(CKR_DEVICE_ERROR, "the tcti '%s' is too long", name);
     if (strcmp(t->tcti_name, name) != 0) { /* another TPM has another lock */
-        if (t->lock.fd >= 0)
-            close(t->lock.fd);
+        lock_file_close(&t->lock);
         t->lock = (struct lock_file){.fd = -1};
     }
     t->unreached = false;
@@ -423,8 +422,7 @@ void tpm_free(struct tpm **tp)
         return;
     flush_at_end(t);
     transport_close(t);
-    if (t->lock.fd >= 0)
-        close(t->lock.fd);
+    lock_file_close(&t->lock);
     saved_free(t);
     secret_free(&t->owner_auth);
     pthread_mutex_destroy(&t->mutex);
@@ -455,8 +453,7 @@ void tpm_abandon(struct tpm **tp)
     *tp = NULL;
     if (!t)
         return;
-    if (t->lock.fd >= 0)
-        close(t->lock.fd);
+    lock_file_close(&t->lock);
     int fd = own_descriptor(t);
     if (fd > STDERR_FILENO) /* tabrmd has none to tell: its bus connection is seen by nobody */
         close(fd);

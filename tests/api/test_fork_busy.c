@@ -6,6 +6,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
 /* What the other thread does again and again while the forks happen. */
 static atomic_bool over;
@@ -162,7 +165,7 @@ static void during(CK_RV (*turn)(CK_SESSION_HANDLE session), unsigned pause, con
     }
 DURING(in_a_signature, 0, "C_Sign")
 DURING(in_a_key_generation, 10, "C_GenerateKeyPair")
-DURING(in_a_transaction, 20, "a store transaction")
+DURING(in_a_transaction, 0, "a store transaction")
 DURING(in_a_search, 0, "C_FindObjects")
 DURING(in_a_digest, 0, "C_Digest")
 DURING(in_a_login, 0, "C_Login")
@@ -190,6 +193,17 @@ static unsigned open_sockets(void)
     return n;
 }
 
+/* The clock on the wall, which is set an hour ahead while it is waited: the module's, too. */
+static atomic_int hour;
+
+__attribute__((visibility("default"))) int clock_gettime(clockid_t clock, struct timespec *ret)
+{
+    int done = (int)syscall(SYS_clock_gettime, clock, ret);
+    if (clock == CLOCK_REALTIME)
+        ret->tv_sec += atomic_load(&hour);
+    return done;
+}
+
 /* The child gets the connection in the middle of a command, and must not speak or listen on it. */
 static void command_that_outlasts_the_fork(void **state)
 {
@@ -202,7 +216,9 @@ static void command_that_outlasts_the_fork(void **state)
     while (open_sockets() == before)
         sleep_ms(1);
     double start = now();
+    atomic_store(&hour, 3600);
     pid_t pid = start_child(child_starts_anew);
+    atomic_store(&hour, 0);
     bool patient = now() - start >= FORK_PATIENCE - 1;
     kill(fx.tpm.pid, SIGCONT);
     pthread_join(thread, NULL);

@@ -4,6 +4,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -226,6 +227,39 @@ static void a_child_begins_anew(void **state)
     free(path);
 }
 
+/* What a daemon does, and then opens a file of its own. */
+static void a_strangers_file_is_not_written(void **state)
+{
+    (void)state;
+    char *path = temporary_file(""), *other = temporary_file("");
+    log_setup(LOG_ERROR, path);
+    log_error("before");
+    int fd = -1;
+    struct stat a, b;
+    assert_int_equal(stat(path, &a), 0);
+    for (int i = 3; i < 64 && fd < 0; i++)
+        if (fstat(i, &b) == 0 && a.st_ino == b.st_ino && a.st_dev == b.st_dev)
+            fd = i;
+    int theirs = open(other, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0 && theirs >= 0);
+    assert_int_equal(dup2(theirs, fd), fd);
+    log_error("after");
+    log_setup(LOG_ERROR, path);
+    log_error("anew");
+    assert_int_equal(fstat(theirs, &b), 0);
+    assert_int_equal(b.st_size, 0);
+    assert_int_equal(fstat(fd, &a), 0);
+    assert_int_equal(a.st_ino, b.st_ino);
+    close(fd);
+    close(theirs);
+    written(path);
+    assert_non_null(strstr(text, "anew"));
+    assert_null(strstr(text, "after"));
+    unlink(other);
+    free(path);
+    free(other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -239,6 +273,7 @@ int main(void)
         cmocka_unit_test(once_a_minute),
         cmocka_unit_test(threads_count_together),
         cmocka_unit_test(a_child_begins_anew),
+        cmocka_unit_test(a_strangers_file_is_not_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

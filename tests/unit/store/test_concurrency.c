@@ -1,6 +1,7 @@
 /* Several threads and processes at once, kills, and a disk that is full. */
 #include <pthread.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
@@ -209,6 +210,7 @@ static void what_was_acknowledged_survives_kills(void **state)
         assert_int_equal(pipe(told), 0);
         pid_t pid = start(child_writes_until_killed, f);
         close(told[1]);
+        poll(&(struct pollfd){.fd = told[0], .events = POLLIN}, 1, -1); /* its first word */
         nanosleep(&(struct timespec){0, 5000000L + 1234567L * child_number}, NULL);
         assert_int_equal(kill(pid, SIGKILL), 0);
         assert_true(WIFSIGNALED(finish(pid)));
@@ -218,7 +220,7 @@ static void what_was_acknowledged_survives_kills(void **state)
         store_close(&f->s);
         close(told[0]);
     }
-    assert_true(words > 60);
+    assert_true(words >= 60);
     OK(store_open(f->dir, &f->s));
 }
 

@@ -221,9 +221,40 @@ static void a_linked_file_is_as_writable_as_its_target(void **state)
     assert_int_equal(chmod(f->dir, 0755), 0);
 }
 
+/* What a daemon does, and then opens a file of its own. */
+static void a_strangers_file_is_not_touched(void **state)
+{
+    struct fixture *f = *state;
+    struct stat store, st;
+    int fd = -1;
+    OK(store_note_set(f->s, "n", BYTES_STR("1")));
+    assert_int_equal(stat(f->path, &store), 0);
+    for (int i = 3; i < 64 && fd < 0; i++)
+        if (fstat(i, &st) == 0 && st.st_ino == store.st_ino && st.st_dev == store.st_dev)
+            fd = i;
+    assert_true(fd >= 0);
+    FILE *theirs = tmpfile();
+    assert_non_null(theirs);
+    assert_int_equal(dup2(fileno(theirs), fd), fd);
+    CK_RV rv = store_note_set(f->s, "n", BYTES_STR("2"));
+    store_close(&f->s);
+    assert_int_equal(rv, CKR_OK);
+    assert_int_equal(fstat(fileno(theirs), &store), 0);
+    assert_int_equal(store.st_size, 0);
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_int_equal(st.st_ino, store.st_ino);
+    close(fd);
+    fclose(theirs);
+    CLEANUP(buf_free) struct buf note = {0};
+    OK(store_open(f->dir, &f->s));
+    OK(store_note_get(f->s, "n", &note));
+    assert_buf(&note, "2");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(a_strangers_file_is_not_touched),
         TEST(parents_are_made_for_the_owner_alone),
         TEST(a_group_writable_directory_makes_a_group_writable_file),
         TEST(a_member_of_the_group_writes_a_shared_store),

@@ -421,6 +421,7 @@ static bool told(const char *text)
     forget_log();
     assert_rv(CKR_DEVICE_ERROR, lock_file_take(&l, 1, &r));
     lock_close(&l);
+    log_flush(); /* it may have been said before */
     return logged(text);
 }
 
@@ -664,6 +665,32 @@ static void test_removed_file_is_made_anew(void **state)
     lock_close(&a);
 }
 
+/* The host has closed all descriptors and opened a file of its own. */
+static void test_strangers_file_is_not_touched(void **state)
+{
+    (void)state;
+    struct lock_file a = lock_at(path), b = lock_at(path);
+    struct lock_record r = {.n = 1};
+    struct stat st;
+    assert_ok(lock_file_take(&a, 0, &r));
+    lock_file_release(&a);
+    FILE *theirs = tmpfile();
+    assert_non_null(theirs);
+    int fd = a.fd;
+    assert_int_equal(dup2(fileno(theirs), fd), fd);
+    assert_false(lock_file_write(&a, &r));
+    assert_ok(lock_file_take(&a, 0, &r));
+    assert_int_not_equal(a.fd, fd);
+    assert_rv(CKR_DEVICE_ERROR, lock_file_take(&b, 0, &r));
+    assert_true(lock_file_write(&a, &r));
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_int_equal(st.st_size, 0);
+    close(fd);
+    fclose(theirs);
+    lock_close(&a);
+    lock_close(&b);
+}
+
 /* A waiter whose file is replaced while it waits must end up with the new one's lock. */
 static void test_file_replaced_under_a_waiter(void **state)
 {
@@ -717,6 +744,7 @@ int main(void)
         LOCK_TEST(test_child_that_closes_leaves_the_parents_lock),
         LOCK_TEST(test_child_that_keeps_it_open_holds_nothing_after_the_release),
         LOCK_TEST(test_removed_file_is_made_anew),
+        LOCK_TEST(test_strangers_file_is_not_touched),
         LOCK_TEST(test_file_replaced_under_a_waiter),
     };
     return cmocka_run_group_tests_name("tpm/lockfile", tests, start, stop);
