@@ -473,7 +473,7 @@ static void test_number_given_again(void **state)
     pid_t pid = holder();
     change_holder(0, 1);
     assert_true(told("out of sight"));
-    assert_false(logged("(test_lockfile)"));
+    assert_false(logged(command_name()));
     end(pid);
 }
 
