@@ -147,6 +147,11 @@ old_master_is_gone() {
     [ ! -e nginx/nginx.pid.oldbin ]
 }
 
+# Its pid file goes before it does, and until then the new one takes no further upgrade.
+no_master_above() { # no_master_above PID
+    old_master_is_gone && [ "$(ps -o ppid= -p "$(master)" | tr -d ' ')" != "$1" ]
+}
+
 # nginx.org/en/docs/control.html: the new binary beside the old one; the old one's workers are sent home
 upgrade_begin() {
     after 'start worker process ' kill -USR2 "$(master)"
@@ -156,7 +161,7 @@ upgrade_begin() {
 }
 
 upgrades() {
-    local i
+    local i old
     for ((i = 0; i < UPGRADES; i++)); do
         upgrade_begin
         # and back: the old one has its workers again, the new one goes
@@ -164,8 +169,9 @@ upgrades() {
         kill -QUIT "$(master)"
         wait_long 'one master' old_master_is_gone
         upgrade_begin
-        kill -QUIT "$(master .oldbin)"
-        wait_long 'one master' old_master_is_gone
+        old=$(master .oldbin)
+        kill -QUIT "$old"
+        wait_long 'one master' no_master_above "$old"
     done
 }
 

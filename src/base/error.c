@@ -41,10 +41,13 @@ struct row {
 static const struct row rows[] = {
     {ERROR_TPM_LOGIN, TPM2_RC_AUTH_FAIL, CKR_PIN_INCORRECT, NULL},
     {ERROR_TPM_LOGIN, TPM2_RC_LOCKOUT, CKR_PIN_LOCKED, NULL},
-    /* a PIN_FAIL index that is out of tries, or closed */
-    {ERROR_TPM_LOGIN, TPM2_RC_AUTH_UNAVAILABLE, CKR_PIN_LOCKED, NULL},
     /* the same text as AUTH_FAIL, for an entity without dictionary-attack protection */
     {ERROR_TPM_LOGIN, TPM2_RC_BAD_AUTH, CKR_PIN_INCORRECT, NULL},
+    {ERROR_TPM_GATE, TPM2_RC_AUTH_FAIL, CKR_PIN_INCORRECT, NULL},
+    {ERROR_TPM_GATE, TPM2_RC_BAD_AUTH, CKR_PIN_INCORRECT, NULL},
+    {ERROR_TPM_GATE, TPM2_RC_LOCKOUT, CKR_PIN_LOCKED, NULL},
+    /* out of tries, or closed; of any other index the TPM says that of one it cannot use */
+    {ERROR_TPM_GATE, TPM2_RC_AUTH_UNAVAILABLE, CKR_PIN_LOCKED, NULL},
     {ERROR_TPM_OWNER, TPM2_RC_BAD_AUTH, CKR_DEVICE_ERROR,
      "the owner authorization is set and was not given: see owner-auth-file in latchkey.conf(5)"},
     {ERROR_TPM_LOCKOUT, TPM2_RC_AUTH_FAIL, CKR_PIN_INCORRECT, NULL},

@@ -8,6 +8,7 @@
 enum error_context {
     ERROR_TPM_ANY,    /* any command that is none of the following */
     ERROR_TPM_LOGIN,  /* an authorization that came from a PIN */
+    ERROR_TPM_GATE,   /* the same, of an index that limits the tries */
     ERROR_TPM_ECDH,   /* a point from outside under an EC key */
     ERROR_TPM_PARENT, /* the authorization of the key that others hang on, which is empty */
     ERROR_TPM_CREATE, /* the same, and the TPM makes a key */

@@ -289,7 +289,7 @@ static CK_RV pass_gate(struct tpm *t, struct opening *o, int g)
     cmd_put_2b(&c, NO_BYTES);
     cmd_put_2b(&c, NO_BYTES);
     PUT(&c, UINT32, 0);
-    return cmd_exec(t, &c, ERROR_TPM_LOGIN);
+    return cmd_exec(t, &c, ERROR_TPM_GATE);
 }
 
 static CK_RV read_pepper(struct tpm *t, struct opening *o, struct secret *ret)
