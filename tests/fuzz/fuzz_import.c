@@ -5,10 +5,12 @@
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include "adopt.h"
 #include "certificate.h"
 #include "file.h"
 #include "import_file.h"
 #include "key_store.h"
+#include "tss2_file.h"
 
 static struct memory_file file, password, again;
 
@@ -103,10 +105,32 @@ static void read_again(struct cli *cli, const struct import_file *first)
     BIO_free(out);
 }
 
+/* A key that a TPM has wrapped: what was read is written and read once more. */
+static void wrapped_key(struct bytes content)
+{
+    struct tss2_key first = {0}, second = {0};
+    struct buf text = {0};
+    if (tss2_read(content, file.path, &first) == CKR_OK) {
+        adopt_kind(buf_bytes(&first.public));
+        CHECK(tss2_write(&first, &text) == CKR_OK && tss2_is(buf_bytes(&text)));
+        CHECK(tss2_read(buf_bytes(&text), again.path, &second) == CKR_OK);
+        CHECK(second.parent == first.parent && second.empty_auth == first.empty_auth);
+        CHECK(bytes_equal(buf_bytes(&first.public), buf_bytes(&second.public)));
+        CHECK(bytes_equal(buf_bytes(&first.private), buf_bytes(&second.private)));
+    }
+    tss2_key_free(&first);
+    tss2_key_free(&second);
+    buf_free(&text);
+}
+
 static void key(struct cli *cli)
 {
     struct import_file f = {0};
+    struct buf content = {0};
     CK_OBJECT_HANDLE handle;
+    if (file_get(file.path, &content) == CKR_OK && tss2_is(buf_bytes(&content)))
+        wrapped_key(buf_bytes(&content));
+    buf_free(&content);
     if (read_file(cli, file.path, &f) == CKR_OK) {
         struct key_plan plan = {.kind = f.kind, .label = "label", .usage = f.kind->does};
         CHECK(f.key && f.kind);
