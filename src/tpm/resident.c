@@ -291,7 +291,9 @@ static void set_session(struct cmd *c, struct session *s, struct bytes auth, boo
 static bool renew(struct tpm *t, TSS2_RC rc)
 {
     bool stale = rc_plain(rc) == TPM2_RC_BAD_AUTH && t->session.handle;
-    if (!rc_lost_object(rc) && !rc_lost_session(rc) && !stale)
+    /* of a handle that never was: the answer that told it was spoilt on its way */
+    bool never = (rc & 0xFFFF) == TPM2_RC_VALUE + TPM2_RC_H + TPM2_RC_1;
+    if (!rc_lost_object(rc) && !rc_lost_session(rc) && !stale && !never)
         return false;
     residents_flush(t);
     if (stale)
