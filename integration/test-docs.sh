@@ -1,12 +1,15 @@
 #!/bin/bash
 # docs/*.md, ARCHITECTURE.md and README.md keep to the truth where it can be looked up: each test that they name is there,
 # with the function named, each that is to be run in its long form has one, and links lead somewhere.
-# shellcheck source-path=SCRIPTDIR
+# shellcheck source-path=SCRIPTDIR disable=SC2016
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$ROOT"
-# shellcheck disable=SC2016 # Markdown's backquotes, in the whole file
 names=$(tests/run --list)
 long=$(tests/long --list)
+
+matches() { # PATTERN FILE; none is no fault
+    grep -oE -- "$1" "$2" || true
+}
 
 is_one_of() { # NAME NAMES
     grep -qxF -- "$1" <<<"$2"
@@ -29,7 +32,7 @@ check_tests() { # FILE
         is_one_of "$name" "$names" || die "$1 names $name, which is not a test"
         [ -z "$function" ] || [ "$(grep -cw -- "$function" "$(source_of "$name")")" -ge 2 ] ||
             die "$1 names $name: $function, which is not there"
-    done < <(grep -oE '`((unit/[a-z]+|api|budget|fuzz|cli|integration)/[a-z0-9_-]+)(: [a-z0-9_]+)?`' "$1" |
+    done < <(matches '`((unit/[a-z]+|api|budget|fuzz|cli|integration)/[a-z0-9_-]+)(: [a-z0-9_]+)?`' "$1" |
         tr -d '`:')
     ok "$1: $n tests named"
 }
@@ -43,7 +46,7 @@ check_commands() { # FILE
         for name in ${command#tests/long}; do
             is_one_of "$name" "$long" || die "$1: $name has no long form"
         done
-    done < <(grep -oE '`(tests/(run|long|fuzz/run|valgrind|coverage)|integration/test-[a-z-]*\.sh)[^`]*`' "$1" |
+    done < <(matches '`(tests/(run|long|fuzz/run|valgrind|coverage)|integration/test-[a-z-]*\.sh)[^`]*`' "$1" |
         tr -d '`' | sed 's/ *[[A-Z].*//')
 }
 
@@ -51,7 +54,7 @@ check_links() { # FILE
     local link
     while read -r link; do
         [ -e "$(dirname "$1")/$link" ] || die "$1: $link is not there"
-    done < <(grep -oE '\]\([^):#]+\)' "$1" | sed 's/^](//; s/)$//')
+    done < <(matches '\]\([^):#]+\)' "$1" | sed 's/^](//; s/)$//')
 }
 
 for file in docs/*.md ARCHITECTURE.md README.md SECURITY.md; do
