@@ -6,13 +6,15 @@
 #include <openssl/ecerr.h>
 
 /* Was the point wrong, rather than memory out? */
-static bool point_refused(void)
+/* p: the coordinates that were refused. That it is not on the curve is also said when memory was
+ * short for the equation; asked itself, OpenSSL tells the two apart. */
+static bool point_refused(const EC_GROUP *group, const EC_POINT *p, BN_CTX *ctx)
 {
     unsigned long code = ERR_peek_last_error();
     int reason = ERR_GET_REASON(code);
     return ERR_GET_LIB(code) == ERR_LIB_EC &&
-           (reason == EC_R_INVALID_ENCODING || reason == EC_R_POINT_IS_NOT_ON_CURVE ||
-            reason == EC_R_COORDINATES_OUT_OF_RANGE);
+           (reason == EC_R_INVALID_ENCODING || reason == EC_R_COORDINATES_OUT_OF_RANGE ||
+            (reason == EC_R_POINT_IS_NOT_ON_CURVE && EC_POINT_is_on_curve(group, p, ctx) == 0));
 }
 
 /* invalid: the code for what is not an uncompressed point of the curve; OpenSSL tests the equation.
@@ -27,7 +29,7 @@ static CK_RV point_decode(enum curve c, struct bytes point, CK_RV invalid, BN_CT
     if (!p)
         return CKR_HOST_MEMORY;
     if (EC_POINT_oct2point(group, p, point.p, point.n, ctx) != 1)
-        return point_refused() ? invalid : error_openssl("EC point");
+        return point_refused(group, p, ctx) ? invalid : error_openssl("EC point");
     *ret = p;
     p = NULL;
     return CKR_OK;
@@ -261,11 +263,15 @@ CK_RV soft_ecdsa_verify(const struct soft_key *k, struct bytes digest, struct by
 
 /* ---- private keys ---- */
 
-bool nist_scalar(enum curve c, struct bytes value, BIGNUM *ret)
+CK_RV nist_scalar(enum curve c, struct bytes value, BIGNUM *ret)
 {
     BN_set_flags(ret, BN_FLG_CONSTTIME);
-    return value.n == curve_field_size(c) && BN_bin2bn(value.p, (int)value.n, ret) &&
-           in_range(ret, EC_GROUP_get0_order(soft_state.group[c]));
+    if (value.n != curve_field_size(c))
+        return CKR_ATTRIBUTE_VALUE_INVALID;
+    if (!BN_bin2bn(value.p, (int)value.n, ret))
+        return CKR_HOST_MEMORY;
+    return in_range(ret, EC_GROUP_get0_order(soft_state.group[c])) ? CKR_OK
+                                                                   : CKR_ATTRIBUTE_VALUE_INVALID;
 }
 
 CK_RV nist_public(enum curve c, const BIGNUM *d, uint8_t *ret, BN_CTX *ctx)

@@ -168,8 +168,8 @@ bool algorithm_take(struct bytes *in, enum curve *ret);
 
 /* ---- ec.c: private scalars of NIST's curves ---- */
 
-/* d from 1 to n - 1; false when value, as long as a coordinate, is none. */
-bool nist_scalar(enum curve c, struct bytes value, BIGNUM *ret);
+/* d from 1 to n - 1, as long as a coordinate, else CKR_ATTRIBUTE_VALUE_INVALID; CKR_HOST_MEMORY. */
+CK_RV nist_scalar(enum curve c, struct bytes value, BIGNUM *ret);
 CK_RV nist_random_scalar(enum curve c, BIGNUM *ret, BN_CTX *ctx);
 /* The point d * generator, curve_point_size(c) bytes. */
 CK_RV nist_public(enum curve c, const BIGNUM *d, uint8_t *ret, BN_CTX *ctx);

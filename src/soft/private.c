@@ -43,7 +43,8 @@ static CK_RV public_point(enum curve c, struct bytes value, uint8_t *ret)
     BIGNUM *d = ctx ? bn_secret(ctx) : NULL;
     if (!d)
         return CKR_HOST_MEMORY;
-    return nist_scalar(c, value, d) ? nist_public(c, d, ret, ctx) : CKR_ATTRIBUTE_VALUE_INVALID;
+    TRY(nist_scalar(c, value, d));
+    return nist_public(c, d, ret, ctx);
 }
 
 static void montgomery(enum curve c, const uint8_t *scalar, const uint8_t *u, uint8_t *ret)
@@ -145,7 +146,7 @@ CK_RV soft_private_ecdsa(const struct soft_private *k, struct bytes digest, uint
         return CKR_DATA_LEN_RANGE;
     CLEANUP(free_bn_ctx) BN_CTX *ctx = bn_ctx_new();
     BIGNUM *d = ctx ? bn_secret(ctx) : NULL;
-    if (!d || !nist_scalar(k->curve, secret_bytes(&k->secret), d))
+    if (!d || nist_scalar(k->curve, secret_bytes(&k->secret), d) != CKR_OK)
         return CKR_HOST_MEMORY;
     return nist_sign(k->curve, d, secret_bytes(&k->secret), digest, ret, ctx);
 }
@@ -178,7 +179,7 @@ CK_RV soft_private_ecdh(const struct soft_private *k, struct bytes peer, struct 
         return montgomery_shared(k, peer, ret_z);
     CLEANUP(free_bn_ctx) BN_CTX *ctx = bn_ctx_new();
     BIGNUM *d = ctx ? bn_secret(ctx) : NULL;
-    if (!d || !nist_scalar(k->curve, secret_bytes(&k->secret), d))
+    if (!d || nist_scalar(k->curve, secret_bytes(&k->secret), d) != CKR_OK)
         return CKR_HOST_MEMORY;
     return nist_shared(k->curve, d, peer, ret_z, ctx);
 }

@@ -193,6 +193,7 @@ enum { EACH = 5 }; /* of so many kinds the quick form takes one a scenario, in t
 static void walk_all(const struct kind *kinds, size_t n_kinds, unsigned long quick,
                      unsigned long samples, const char *what)
 {
+    mend();
     unsigned indices = swtpm_handles(&fx.tpm, NV_INDICES);
     struck = 0;
     for (size_t i = 0; i < COUNT(scenarios); i++)
