@@ -359,9 +359,9 @@ static CK_RV lock(struct lock_file *l, unsigned timeout)
 /* Somebody may have removed the file that we hold open: then others lock another one. */
 static bool still_there(const struct lock_file *l)
 {
-    struct stat ours, theirs;
-    return fstat(l->fd, &ours) == 0 && stat(l->path, &theirs) == 0 &&
-           ours.st_ino == theirs.st_ino && ours.st_dev == theirs.st_dev;
+    struct stat held, named;
+    return fstat(l->fd, &held) == 0 && stat(l->path, &named) == 0 && held.st_ino == named.st_ino &&
+           held.st_dev == named.st_dev;
 }
 
 CK_RV lock_file_take(struct lock_file *l, unsigned timeout, struct lock_record *ret)
