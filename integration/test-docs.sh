@@ -46,8 +46,8 @@ check_commands() { # FILE
         for name in ${command#tests/long}; do
             is_one_of "$name" "$long" || die "$1: $name has no long form"
         done
-    done < <(matches '`(tests/(run|long|fuzz/run|valgrind|coverage)|integration/test-[a-z-]*\.sh)[^`]*`' "$1" |
-        tr -d '`' | sed 's/ *[[A-Z].*//')
+    done < <(matches '`([A-Z_]+=[^ `]+ )*(tests/(run|long|fuzz/run|valgrind|coverage)|integration/test-[a-z-]*\.sh)[^`]*`' "$1" |
+        tr -d '`' | sed -E 's/^([A-Z_]+=[^ ]+ )*//; s/ *[[A-Z].*//')
 }
 
 check_links() { # FILE
