@@ -5,7 +5,7 @@
 
 #include "log.h"
 
-enum { CONFIG_PIN_ROUNDS_MIN = 1000, CONFIG_PIN_ROUNDS_MAX = 10000000 };
+enum { CONFIG_PIN_ROUNDS_MIN = 1000, CONFIG_PIN_ROUNDS_MAX = 1000000 };
 
 struct config {
     char *store;             /* directory of store.db; always set */
