@@ -315,6 +315,7 @@ void use_end(struct use *u)
     /* that can fail, too; left open, the transaction would keep others out and be the next one's */
     if (s->db && !sqlite3_get_autocommit(s->db))
         disconnect(s);
+    turns_waited(&s->turns); /* a statement or the rollback may have waited, and given up */
     u->s = NULL;
     pthread_mutex_unlock(&s->lock);
 }
