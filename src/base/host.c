@@ -79,6 +79,10 @@ struct host_file host_file_of(int fd)
 
 bool host_file_is(int fd, struct host_file file)
 {
-    struct host_file now = host_file_of(fd);
-    return fd >= 0 && now.inode != 0 && now.device == file.device && now.inode == file.inode;
+    struct stat st;
+    if (fd < 0)
+        return false;
+    if (fstat(fd, &st) != 0)
+        return errno != EBADF; /* it is there, and cannot be looked at: no reason to leave it */
+    return st.st_dev == file.device && st.st_ino == file.inode;
 }
