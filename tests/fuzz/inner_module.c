@@ -43,7 +43,7 @@ void inner_module_start(void (*make)(void))
     scratch_make();
     snprintf(database, sizeof(database), "%s/store.db", scratch);
     snprintf(parameters, sizeof(parameters),
-             "store=%s tcti=swtpm:path=%s/tpm log-file=/dev/null pin-rounds=1000", scratch,
+             "store=%s tcti=inner:path=%s/tpm log-file=/dev/null pin-rounds=1000", scratch,
              scratch);
     CHECK(setenv("HOME", scratch, 1) == 0 && setenv("LATCHKEY_CONF", "/dev/null", 1) == 0);
     inner_tpm_start();
