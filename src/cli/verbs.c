@@ -198,7 +198,8 @@ const struct verb verbs[] = {
      "bring tokens over from a store of tpm2-pkcs11",
      "All its tokens, or the one of --label, with their keys (the same keys of this TPM, so\n"
      "certificates go on fitting), certificates, labels and IDs. Asks for the old user PIN, which\n"
-     "becomes the new one unless --new-pin-… says another, and for a new SO PIN. The old store is\n"
+     "becomes the new one unless --new-pin-file gives another, and for a new SO PIN. The old store "
+     "is\n"
      "only read; a token that does not come over whole is not made.",
      migrate_tpm2_pkcs11},
     {"tpm status", "", 0, 0, COMMON | O(JSON), "show the TPM and its count of wrong PINs", NULL,

@@ -12,7 +12,7 @@ holds cmp out help.out
 succeeds lk --help
 holds cmp out help.out
 
-mapfile -t verbs < <(sed -n '/^  [a-z]/s/^  \([a-z][a-z -]*[a-z]\)  *.*/\1/p' help.out |
+mapfile -t verbs < <(sed -n '/^  [a-z]/s/^  \([a-z][a-z0-9 -]*[a-z0-9]\)  *.*/\1/p' help.out |
     sed -E 's/ +[A-Z\[].*//; s/  .*//' | sort -u)
 holds test "${#verbs[@]}" -ge 36
 mandoc -T utf8 "$MANUAL" | col -bx >manual

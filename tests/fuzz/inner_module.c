@@ -45,7 +45,8 @@ void inner_module_start(void (*make)(void))
     snprintf(parameters, sizeof(parameters),
              "store=%s tcti=inner:path=%s/tpm log-file=/dev/null pin-rounds=1000", scratch,
              scratch);
-    CHECK(setenv("HOME", scratch, 1) == 0 && setenv("LATCHKEY_CONF", "/dev/null", 1) == 0);
+    CHECK(setenv("XDG_RUNTIME_DIR", scratch, 1) == 0 && setenv("HOME", scratch, 1) == 0 &&
+          setenv("LATCHKEY_CONF", "/dev/null", 1) == 0);
     inner_tpm_start();
     CHECK(C_GetFunctionList(&p11) == CKR_OK);
     CHECK(C_GetInterface((CK_UTF8CHAR *)"PKCS 11", &version, &interface, 0) == CKR_OK);

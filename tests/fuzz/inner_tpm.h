@@ -1,6 +1,6 @@
 /* A whole TPM 2.0 in this process: libtpms, which is what swtpm runs. Its state is in memory, and
- * goes back to a snapshot when something changed it. The module finds it whatever its tcti is
- * called. */
+ * goes back to a snapshot when something changed it. The module finds it by any tcti but swtpm's,
+ * which it connects itself. */
 #ifndef INNER_TPM_H
 #define INNER_TPM_H
 
