@@ -219,11 +219,12 @@ static void grandchildren(void **state)
 }
 
 static int orphans_answer[2];
+static pid_t daemons_id;
 
 /* A daemon: it goes to work when its parent, which had the key open, is gone. */
 static CK_RV orphan(void)
 {
-    for (pid_t parent = getppid(); getppid() == parent;)
+    while (getppid() == daemons_id)
         sleep_ms(1);
     CK_RV rv = child_starts_anew();
     return write(orphans_answer[1], &rv, sizeof rv) == (ssize_t)sizeof rv ? CKR_OK
@@ -233,6 +234,7 @@ static CK_RV orphan(void)
 static CK_RV become_a_daemon(void)
 {
     CK_RV rv = child_starts_anew();
+    daemons_id = getpid(); /* before the fork: it may be dead when the orphan first looks */
     if (rv == CKR_OK)
         start_child(orphan);
     return rv;
