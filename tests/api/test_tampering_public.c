@@ -228,8 +228,8 @@ static void hostile_capabilities(void **state)
     }
 }
 
-/* One round makes the TPM's user index a hash of the PIN, a great number of them a login of minutes:
- * both are refused before the TPM is asked, and cost no try. */
+/* One round makes the TPM's user index a hash of the PIN, a great number of them a login of
+ * minutes: both are refused before the TPM is asked, and cost no try. */
 static void pin_rounds(void **state)
 {
     static const char *const values[] = {"0", "1", "999", "1000001", "4000000000", "-1"};
