@@ -142,10 +142,12 @@ static int open_database(struct store *s)
      * refuses a link anywhere in the path, and homes are often behind one. */
     int flags = (s->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) |
                 SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE;
-    s->fd = next_number();
+    int number = next_number();
+    s->fd = -1; /* where it cannot be opened there is nothing that the host could have closed */
     int code = sqlite3_open_v2(s->path, &s->db, flags, NULL);
     if (code != SQLITE_OK)
         return code;
+    s->fd = number;
     note_file(s);
     sqlite3_extended_result_codes(s->db, 1);
     sqlite3_busy_handler(s->db, wait_for_lock, s);
