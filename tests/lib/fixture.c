@@ -308,7 +308,10 @@ void peer_start(struct peer *p)
     if (p->pid == 0) {
         fcntl(pair[1], F_SETFD, 0);
         snprintf(number, sizeof number, "%d", pair[1]);
-        execl("/proc/self/exe", "peer", "peer", number, (char *)NULL);
+        /* by its name: valgrind answers readlink with the test's, where exec would get valgrind */
+        char self[4096] = {0};
+        if (readlink("/proc/self/exe", self, sizeof self - 1) > 0)
+            execl(self, "peer", "peer", number, (char *)NULL);
         _exit(127);
     }
     close(pair[1]);
