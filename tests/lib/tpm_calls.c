@@ -1013,9 +1013,11 @@ const size_t tpm_calls_n = COUNT(tpm_calls);
 static void keep(struct parts *p, const char *label, bool extractable)
 {
     CK_OBJECT_HANDLE object;
+    CK_OBJECT_CLASS cls;
     set_part(p, (CK_ATTRIBUTE)ATTR_BOOL(CKA_TOKEN, true));
     set_part(p, (CK_ATTRIBUTE)ATTR_STR(CKA_LABEL, label));
-    if (*(CK_OBJECT_CLASS *)part(p, CKA_CLASS)->p != CKO_PUBLIC_KEY)
+    memcpy(&cls, part(p, CKA_CLASS)->p, sizeof cls);
+    if (cls != CKO_PUBLIC_KEY)
         set_part(p, (CK_ATTRIBUTE)ATTR_BOOL(CKA_EXTRACTABLE, extractable));
     assert_ok(create(p, &object));
 }
