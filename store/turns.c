@@ -1,25 +1,13 @@
 #include "turns.h"
 
 #include <fcntl.h>
-#include <time.h>
 #include <unistd.h>
+#include <base/clock.h>
 
 /* Nanoseconds. Who waits looks at least every LONGEST_PAUSE; who has had a TURN steps back for
  * longer than that, so that one of those who wait gets it. */
 static const int64_t PATIENCE = 5000000000, TURN = 10000000;
 static const long SHORTEST_PAUSE = 50000, LONGEST_PAUSE = 1000000, STEP_BACK = 3000000;
-
-static int64_t nanoseconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
-static void pause_for(long ns)
-{
-    nanosleep(&(struct timespec){0, ns}, NULL);
-}
 
 /* On the directory, as a lock of ours on the database would be lost, or lose SQLite's, with the
  * first descriptor that is closed. Where a directory has no locks nobody steps back. */
@@ -38,7 +26,7 @@ static void show_waiting(struct turns *t, const char *dir)
 
 bool turns_wait(struct turns *t, const char *dir)
 {
-    int64_t now = nanoseconds();
+    int64_t now = clock_now();
     if (t->since == 0) {
         t->since = now;
         show_waiting(t, dir);
@@ -47,9 +35,9 @@ bool turns_wait(struct turns *t, const char *dir)
     if (waited >= PATIENCE)
         return false;
     /* as long again as it has waited, within bounds */
-    pause_for(waited < SHORTEST_PAUSE  ? SHORTEST_PAUSE
-              : waited > LONGEST_PAUSE ? LONGEST_PAUSE
-                                       : (long)waited);
+    clock_pause(waited < SHORTEST_PAUSE  ? SHORTEST_PAUSE
+                : waited > LONGEST_PAUSE ? LONGEST_PAUSE
+                                         : (long)waited);
     return true;
 }
 
@@ -61,7 +49,7 @@ void turns_waited(struct turns *t)
         close(t->waiting);
     t->waiting = -1;
     t->since = 0;
-    t->turn = nanoseconds();
+    t->turn = clock_now();
 }
 
 static bool others_wait(const char *dir)
@@ -76,8 +64,8 @@ static bool others_wait(const char *dir)
 
 void turns_let_others(struct turns *t, const char *dir)
 {
-    if (nanoseconds() - t->turn < TURN || !others_wait(dir))
+    if (clock_now() - t->turn < TURN || !others_wait(dir))
         return;
-    pause_for(STEP_BACK);
-    t->turn = nanoseconds();
+    clock_pause(STEP_BACK);
+    t->turn = clock_now();
 }

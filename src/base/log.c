@@ -1,4 +1,5 @@
 #include "log.h"
+#include "clock.h"
 #include "host.h"
 
 #include <errno.h>
@@ -94,9 +95,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards them; not hel
 
 static time_t seconds(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec;
+    return (time_t)(clock_now() / CLOCK_SECOND);
 }
 
 static void write_text(enum log_level level, unsigned more, const char *text, size_t n)

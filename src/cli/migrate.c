@@ -225,15 +225,12 @@ static CK_RV move_token(struct cli *cli, const struct old_token *t, struct count
 
 /* ---- the verb ------------------------------------------------------------------------------- */
 
-static CK_RV report(struct cli *cli, const struct old_token *t, const struct counts *counts,
-                    struct table *table)
+static void report(const struct old_token *t, const struct counts *counts, struct table *table)
 {
-    (void)cli;
     table_cell(table, "%s", t->label);
     table_cell(table, "%zu", counts->keys);
     table_cell(table, "%zu", counts->certificates);
     table_cell(table, "%zu", counts->left_out);
-    return CKR_OK;
 }
 
 static CK_RV migrate_one(struct cli *cli, struct old_store *store, long long id,
@@ -246,7 +243,8 @@ static CK_RV migrate_one(struct cli *cli, struct old_store *store, long long id,
     if (!t.label || (wanted && strcmp(wanted, t.label) != 0))
         return CKR_OK;
     TRY(move_token(cli, &t, &counts));
-    return report(cli, &t, &counts, table);
+    report(&t, &counts, table);
+    return CKR_OK;
 }
 
 static void free_ids(long long **ids)

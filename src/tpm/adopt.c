@@ -20,36 +20,14 @@ static CK_RV refuse(const char *why)
     return error_log(CKR_KEY_FUNCTION_NOT_PERMITTED, "this TPM key cannot be used: %s", why);
 }
 
-static const struct {
-    TPM2_ALG_ID alg;
-    enum hash hash;
-} hmac_hashes[] = {{TPM2_ALG_SHA1, HASH_SHA1},
-                   {TPM2_ALG_SHA256, HASH_SHA256},
-                   {TPM2_ALG_SHA384, HASH_SHA384},
-                   {TPM2_ALG_SHA512, HASH_SHA512}};
-
 static CK_RV describe_rsa(const TPMT_PUBLIC *p, struct tpm_adopted *ret)
 {
-    uint32_t e = p->parameters.rsaDetail.exponent ? p->parameters.rsaDetail.exponent : 65537;
-    const uint8_t be[4] = {(uint8_t)(e >> 24), (uint8_t)(e >> 16), (uint8_t)(e >> 8), (uint8_t)e};
     if (p->parameters.rsaDetail.scheme.scheme != TPM2_ALG_NULL)
         return refuse("it is bound to one scheme");
     if (!(p->objectAttributes & TPMA_OBJECT_DECRYPT))
         return refuse("an RSA key has to have the decrypt attribute: padding is made in software");
     ret->kind = TPM_KIND_RSA;
-    TRY(buf_bytes_append(&ret->exponent, bytes_number(BYTES_OF(be))));
-    return buf_append(&ret->modulus, p->unique.rsa.buffer, p->unique.rsa.size);
-}
-
-static CK_RV pad(struct buf *b, struct bytes number, size_t n)
-{
-    uint8_t *p;
-    if (number.n > n)
-        return refuse("its point is none");
-    TRY(buf_extend(b, n, &p));
-    memset(p, 0, n - number.n);
-    memcpy(p + n - number.n, number.p, number.n);
-    return CKR_OK;
+    return rsa_numbers(p, &ret->exponent, &ret->modulus);
 }
 
 static CK_RV describe_ec(const TPMT_PUBLIC *p, struct tpm_adopted *ret)
@@ -68,9 +46,11 @@ static CK_RV describe_ec(const TPMT_PUBLIC *p, struct tpm_adopted *ret)
         return refuse("it may not sign");
     ret->derives = (p->objectAttributes & TPMA_OBJECT_DECRYPT) != 0;
     size_t n = curve_field_size(ret->curve);
+    if (q->x.size > n || q->y.size > n)
+        return refuse("its point is none");
     TRY(buf_u8(&ret->point, 4));
-    TRY(pad(&ret->point, BYTES(q->x.buffer, q->x.size), n));
-    return pad(&ret->point, BYTES(q->y.buffer, q->y.size), n);
+    TRY(append_padded(&ret->point, BYTES(q->x.buffer, q->x.size), n));
+    return append_padded(&ret->point, BYTES(q->y.buffer, q->y.size), n);
 }
 
 static CK_RV describe_aes(const TPMT_PUBLIC *p, struct tpm_adopted *ret)
@@ -97,9 +77,8 @@ static CK_RV describe_hmac(const TPMT_PUBLIC *p, struct tpm_adopted *ret)
     ret->hash = HASH_NONE;
     if (scheme->scheme == TPM2_ALG_NULL)
         return CKR_OK;
-    for (size_t i = 0; i < sizeof(hmac_hashes) / sizeof(*hmac_hashes); i++)
-        if (scheme->scheme == TPM2_ALG_HMAC && scheme->details.hmac.hashAlg == hmac_hashes[i].alg)
-            ret->hash = hmac_hashes[i].hash;
+    if (scheme->scheme == TPM2_ALG_HMAC)
+        ret->hash = key_hash_of(scheme->details.hmac.hashAlg);
     return ret->hash == HASH_NONE ? refuse("latchkey does not know its scheme") : CKR_OK;
 }
 
@@ -231,10 +210,7 @@ static CK_RV read_key(struct tpm *t, TPM2_HANDLE handle, struct buf *ret_pub, ui
 static CK_RV is_below(struct bytes above, struct bytes name, struct bytes qualified, bool *ret)
 {
     uint8_t digest[HASH_MAX];
-    enum hash h = HASH_NONE;
-    for (size_t i = 0; i < sizeof(hmac_hashes) / sizeof(*hmac_hashes); i++)
-        if (name.n > 2 && (name.p[0] << 8 | name.p[1]) == hmac_hashes[i].alg)
-            h = hmac_hashes[i].hash;
+    enum hash h = name.n > 2 ? key_hash_of((unsigned)(name.p[0] << 8 | name.p[1])) : HASH_NONE;
     *ret = false;
     if (h == HASH_NONE)
         return CKR_OK;

@@ -93,18 +93,12 @@ CK_RV tpm_get_identity(struct tpm *t, struct tpm_identity *ret)
 
 static uint32_t hashes(const TPML_ALG_PROPERTY *algs)
 {
-    static const struct {
-        TPM2_ALG_ID alg;
-        enum hash hash;
-    } known[] = {{TPM2_ALG_SHA1, HASH_SHA1},
-                 {TPM2_ALG_SHA256, HASH_SHA256},
-                 {TPM2_ALG_SHA384, HASH_SHA384},
-                 {TPM2_ALG_SHA512, HASH_SHA512}};
     uint32_t bits = 0;
-    for (uint32_t i = 0; i < algs->count && i < TPM2_MAX_CAP_ALGS; i++)
-        for (size_t k = 0; k < sizeof(known) / sizeof(*known); k++)
-            if (algs->algProperties[i].alg == known[k].alg)
-                bits |= 1U << known[k].hash;
+    for (uint32_t i = 0; i < algs->count && i < TPM2_MAX_CAP_ALGS; i++) {
+        enum hash h = key_hash_of(algs->algProperties[i].alg);
+        if (h != HASH_NONE)
+            bits |= 1U << h;
+    }
     return bits;
 }
 

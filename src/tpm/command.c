@@ -1,6 +1,6 @@
 #include "internal.h"
 
-#include <time.h>
+#include <base/clock.h>
 
 enum { HEADER = 10, PARAM_KEY = 16, PARAM_IV = 16 };
 
@@ -384,14 +384,6 @@ static unsigned pause_for(struct tpm *t, TSS2_RC rc, unsigned waited)
     return 0;
 }
 
-static unsigned milliseconds_since(const struct timespec *start)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (unsigned)((now.tv_sec - start->tv_sec) * 1000 +
-                      (now.tv_nsec - start->tv_nsec) / 1000000);
-}
-
 /* What names nothing that a new connection would not know. */
 static bool context_free(const struct cmd *c)
 {
@@ -406,9 +398,8 @@ static bool context_free(const struct cmd *c)
 
 CK_RV cmd_send(struct tpm *t, struct cmd *c)
 {
-    struct timespec start;
+    const int64_t start = clock_now();
     bool reconnected = false;
-    clock_gettime(CLOCK_MONOTONIC, &start);
     for (;;) {
         CK_RV rv = attempt(t, c);
         if (rv != CKR_OK) {
@@ -419,10 +410,11 @@ CK_RV cmd_send(struct tpm *t, struct cmd *c)
             reconnected = true;
             continue;
         }
-        unsigned pause = pause_for(t, c->rc, milliseconds_since(&start));
+        unsigned waited = (unsigned)((clock_now() - start) / CLOCK_MILLISECOND);
+        unsigned pause = pause_for(t, c->rc, waited);
         if (!pause)
             return CKR_OK;
-        nanosleep(&(struct timespec){0, (long)pause * 1000000}, NULL);
+        clock_pause((long)pause * CLOCK_MILLISECOND);
     }
 }
 

@@ -95,7 +95,7 @@ struct tpm {
     struct lock_file lock;
     struct lock_record record; /* as last read or written */
     uint8_t id[16];
-    int64_t gave_up;   /* when the lock file was waited for in vain; milliseconds */
+    int64_t gave_up;   /* when the lock file was waited for in vain; clock_now() */
     bool unreached;    /* tcti_name did not answer */
     unsigned silences; /* commands of this hold that got no answer in time */
     bool broken;       /* a command got no answer, or a spoilt one */
@@ -266,6 +266,13 @@ void saved_free(struct tpm *t);
 /* Sign and decrypt, fixedTPM, noDA, no scheme: the base of every key template. */
 TPM2B_PUBLIC key_template(TPMI_ALG_PUBLIC type);
 TPM2_ECC_CURVE key_curve_id(enum curve c);
+/* TPM_ALG_ID of a hash, 0 where the TPM has none; and back, HASH_NONE where it is no hash here. */
+TPM2_ALG_ID key_hash_id(enum hash h);
+enum hash key_hash_of(unsigned id);
+/* An RSA public area's exponent, big-endian and as short as it is, and modulus. */
+CK_RV rsa_numbers(const TPMT_PUBLIC *area, struct buf *ret_exponent, struct buf *ret_modulus);
+/* The number with zeros before it, n bytes in all. CKR_DEVICE_ERROR: it is longer. */
+CK_RV append_padded(struct buf *b, struct bytes number, size_t n);
 /* Outputs are untouched on failure: k goes to ret with CKR_OK, else it is freed. Returns rv. */
 CK_RV key_hand_over(CK_RV rv, struct tpm_key_made *k, struct tpm_key_made *ret);
 /* Appends content with its size in front. */

@@ -11,6 +11,27 @@ TPM2_ECC_CURVE key_curve_id(enum curve c)
     return id[c];
 }
 
+/* The hashes that TPM and software both have. */
+static const TPM2_ALG_ID hash_id[HASH_COUNT] = {
+    [HASH_SHA1] = TPM2_ALG_SHA1,
+    [HASH_SHA256] = TPM2_ALG_SHA256,
+    [HASH_SHA384] = TPM2_ALG_SHA384,
+    [HASH_SHA512] = TPM2_ALG_SHA512,
+};
+
+TPM2_ALG_ID key_hash_id(enum hash h)
+{
+    return hash_id[h];
+}
+
+enum hash key_hash_of(unsigned id)
+{
+    for (enum hash h = 0; id && h < HASH_COUNT; h++)
+        if (hash_id[h] == id)
+            return h;
+    return HASH_NONE;
+}
+
 void tpm_key_made_free(struct tpm_key_made *k)
 {
     buf_free(&k->pub);
@@ -86,20 +107,21 @@ CK_RV key_hand_over(CK_RV rv, struct tpm_key_made *k, struct tpm_key_made *ret)
     return rv;
 }
 
+CK_RV rsa_numbers(const TPMT_PUBLIC *area, struct buf *ret_exponent, struct buf *ret_modulus)
+{
+    uint32_t e = area->parameters.rsaDetail.exponent;
+    e = e ? e : 65537; /* part 2, 12.2.3.5 */
+    const uint8_t be[4] = {(uint8_t)(e >> 24), (uint8_t)(e >> 16), (uint8_t)(e >> 8), (uint8_t)e};
+    TRY(buf_bytes_append(ret_exponent, bytes_number(BYTES_OF(be))));
+    return buf_append(ret_modulus, area->unique.rsa.buffer, area->unique.rsa.size);
+}
+
 static CK_RV read_rsa(struct tpm_key_made *k)
 {
     TPM2B_PUBLIC pub;
     if (!public_parse(buf_bytes(&k->pub), &pub) || pub.publicArea.type != TPM2_ALG_RSA)
         return error_log(CKR_DEVICE_ERROR, "TPM2_Create answered another key than was asked for");
-    uint32_t e = pub.publicArea.parameters.rsaDetail.exponent;
-    e = e ? e : 65537;
-    uint8_t be[4] = {(uint8_t)(e >> 24), (uint8_t)(e >> 16), (uint8_t)(e >> 8), (uint8_t)e};
-    size_t skip = 0;
-    while (be[skip] == 0)
-        skip++;
-    TRY(buf_append(&k->exponent, be + skip, sizeof(be) - skip));
-    return buf_append(&k->modulus, pub.publicArea.unique.rsa.buffer,
-                      pub.publicArea.unique.rsa.size);
+    return rsa_numbers(&pub.publicArea, &k->exponent, &k->modulus);
 }
 
 CK_RV tpm_make_rsa(struct tpm *t, const struct tpm_parent *parent, struct bytes auth, unsigned bits,
@@ -117,7 +139,7 @@ CK_RV tpm_make_rsa(struct tpm *t, const struct tpm_parent *parent, struct bytes 
     return key_hand_over(rv == CKR_OK ? read_rsa(&k) : rv, &k, ret);
 }
 
-static CK_RV append_padded(struct buf *b, struct bytes number, size_t n)
+CK_RV append_padded(struct buf *b, struct bytes number, size_t n)
 {
     uint8_t *p;
     if (number.n > n)

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <time.h>
 #include <unistd.h>
+#include <base/clock.h>
 #include <base/host.h>
 
 static const char magic[8] = "LKTPM01";
@@ -309,44 +309,32 @@ static CK_RV held_too_long(const struct lock_file *l, unsigned timeout)
  * longer than that, so that each who waits gets it in turn. */
 enum { SHORTEST_PAUSE = 50000, LONGEST_PAUSE = 1000000, STEP_BACK = 2000000, TURN = 10000000 };
 
-static int64_t nanoseconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
-static void pause_for(long ns)
-{
-    nanosleep(&(struct timespec){0, ns}, NULL);
-}
-
 /* Others are only seen while they wait, so nobody steps back for nothing, but for one who is
  * stopped while waiting: that costs a turn's owner one step a call. */
 static void let_others(struct lock_file *l)
 {
-    if (nanoseconds() - l->turn < TURN || !taken(l->fd, WAITING))
+    if (clock_now() - l->turn < TURN || !taken(l->fd, WAITING))
         return;
-    pause_for(STEP_BACK);
-    l->turn = nanoseconds();
+    clock_pause(STEP_BACK);
+    l->turn = clock_now();
 }
 
 static CK_RV wait_for_lock(struct lock_file *l, unsigned timeout)
 {
-    int64_t start = nanoseconds();
+    int64_t start = clock_now();
     set_lock(l->fd, WAITING, F_RDLCK);
     CK_RV rv = CKR_OK;
     for (long pause = SHORTEST_PAUSE; rv == CKR_OK && set_lock(l->fd, HOLDING, F_WRLCK) != 0;) {
         if (errno != EAGAIN && errno != EACCES)
             rv = error_errno("cannot lock", l->path, errno);
-        else if (nanoseconds() - start >= (int64_t)timeout * 1000000000)
+        else if (clock_now() - start >= (int64_t)timeout * CLOCK_SECOND)
             rv = timeout ? held_too_long(l, timeout) : CKR_DEVICE_ERROR;
         else
-            pause_for(pause);
+            clock_pause(pause);
         pause = pause < LONGEST_PAUSE ? pause * 2 : pause;
     }
     set_lock(l->fd, WAITING, F_UNLCK);
-    l->turn = nanoseconds();
+    l->turn = clock_now();
     return rv;
 }
 

@@ -24,23 +24,16 @@ bool public_parse(struct bytes pub, TPM2B_PUBLIC *ret)
 
 CK_RV public_name(struct bytes pub, uint8_t *ret, size_t *ret_n)
 {
-    static const struct {
-        uint16_t alg;
-        enum hash hash;
-    } algs[] = {{TPM2_ALG_SHA1, HASH_SHA1},
-                {TPM2_ALG_SHA256, HASH_SHA256},
-                {TPM2_ALG_SHA384, HASH_SHA384},
-                {TPM2_ALG_SHA512, HASH_SHA512}};
     /* TPM2B size, type, nameAlg */
-    if (pub.n >= 6 && (size_t)(pub.p[0] << 8 | pub.p[1]) + 2 == pub.n)
-        for (size_t i = 0; i < sizeof(algs) / sizeof(*algs); i++)
-            if (algs[i].alg == (pub.p[4] << 8 | pub.p[5])) {
-                struct bytes area = BYTES(pub.p + 2, pub.n - 2);
-                ret[0] = pub.p[4];
-                ret[1] = pub.p[5];
-                *ret_n = 2 + hash_size(algs[i].hash);
-                return soft_hash(algs[i].hash, &area, 1, ret + 2);
-            }
+    bool whole = pub.n >= 6 && (size_t)(pub.p[0] << 8 | pub.p[1]) + 2 == pub.n;
+    enum hash h = whole ? key_hash_of((unsigned)(pub.p[4] << 8 | pub.p[5])) : HASH_NONE;
+    if (h != HASH_NONE) {
+        struct bytes area = BYTES(pub.p + 2, pub.n - 2);
+        ret[0] = pub.p[4];
+        ret[1] = pub.p[5];
+        *ret_n = 2 + hash_size(h);
+        return soft_hash(h, &area, 1, ret + 2);
+    }
     return error_log(CKR_DEVICE_ERROR, "a key's public area in the store cannot be read");
 }
 

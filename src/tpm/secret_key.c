@@ -203,13 +203,6 @@ CK_RV tpm_aes(struct tpm *t, const struct tpm_key *key, enum tpm_cipher cipher, 
     return CKR_OK;
 }
 
-static const TPM2_ALG_ID hash_alg[HASH_COUNT] = {
-    [HASH_SHA1] = TPM2_ALG_SHA1,
-    [HASH_SHA256] = TPM2_ALG_SHA256,
-    [HASH_SHA384] = TPM2_ALG_SHA384,
-    [HASH_SHA512] = TPM2_ALG_SHA512,
-};
-
 static CK_RV take_hmac(struct cmd *c, enum hash h, uint8_t *ret)
 {
     struct bytes out = cmd_get_2b(c);
@@ -225,7 +218,7 @@ static CK_RV hmac_short(struct tpm *t, const struct tpm_key *key, enum hash h, s
 {
     COMMAND(c, HMAC, .encrypt_in = KEY_SESSION, .encrypt_out = KEY_SESSION);
     cmd_put_2b(&c, data);
-    PUT(&c, UINT16, hash_alg[h]);
+    PUT(&c, UINT16, key_hash_id(h));
     TRY(key_use(t, key, &c));
     TRY(error_tpm(ERROR_TPM_ANY, c.name, c.rc));
     return take_hmac(&c, h, ret);
@@ -249,7 +242,7 @@ static CK_RV hmac_start(struct tpm *t, const struct tpm_key *key, enum hash h, s
     TRY(soft_random(ret->auth, sizeof(ret->auth)));
     ret->auth[TPM_AUTH - 1] |= 1; /* zeros at the end would not count */
     cmd_put_2b(&c, BYTES_OF(ret->auth));
-    PUT(&c, UINT16, hash_alg[h]);
+    PUT(&c, UINT16, key_hash_id(h));
     TRY(key_use(t, key, &c));
     TRY(error_tpm(ERROR_TPM_ANY, c.name, c.rc));
     extra_add(t, c.made);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
+#include <base/clock.h>
 #include <base/host.h>
 #include <tss2/tss2_rc.h>
 #include <tss2/tss2_tctildr.h>
@@ -305,13 +306,6 @@ static void take_over(struct tpm *t)
     handle_pending(t, theirs.pending, BYTES(theirs.pending_name, theirs.pending_name_n));
 }
 
-static int64_t milliseconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* Threads wait for the lock file one after the other, under the mutex: one that came while another
  * waited in vain has waited as long as that one. */
 static CK_RV take_lock(struct tpm *t, int64_t since, struct lock_record *ret)
@@ -321,7 +315,7 @@ static CK_RV take_lock(struct tpm *t, int64_t since, struct lock_record *ret)
     bool waited = t->gave_up > since;
     CK_RV rv = lock_file_take(&t->lock, waited ? 0 : t->config->lock_timeout, ret);
     if (rv != CKR_OK && !waited)
-        t->gave_up = milliseconds();
+        t->gave_up = clock_now();
     return rv;
 }
 
@@ -345,7 +339,7 @@ static CK_RV enter_bare(struct tpm *t, int64_t since)
 
 CK_RV tpm_enter(struct tpm *t)
 {
-    int64_t since = milliseconds();
+    int64_t since = clock_now();
     pthread_mutex_lock(&t->mutex);
     t->silences = 0;
     CK_RV rv = t->tcti_name[0] && !t->unreached ? CKR_OK : choose_tcti(t);
@@ -373,7 +367,7 @@ void tpm_leave(struct tpm **held)
 CK_RV tpm_enter_alone(struct tpm *t)
 {
     struct lock_record nobodys; /* behind a resource manager no handle is ours to flush */
-    int64_t since = milliseconds();
+    int64_t since = clock_now();
     TRY(tpm_enter(t));
     CK_RV rv = t->managed ? take_lock(t, since, &nobodys) : CKR_OK;
     if (rv != CKR_OK)

@@ -7,7 +7,6 @@
 #include <latchkey/admin.h>
 
 #include <fcntl.h>
-#include <sqlite3.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -172,19 +171,6 @@ static LATCHKEY_ADMIN *admin(void)
     CK_INTERFACE *interface;
     assert_ok(p11_3->C_GetInterface((CK_UTF8CHAR_PTR)LATCHKEY_INTERFACE, NULL, &interface, 0));
     return interface->pFunctionList;
-}
-
-/* To the store, unfinished intents are now older than a C_InitToken takes: the next opening for
- * writing mends. */
-static void let_intents_age(void)
-{
-    char path[100];
-    sqlite3 *db;
-    snprintf(path, sizeof path, "%s/store.db", fx.store);
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, "UPDATE nv SET made = made - 1000", NULL, NULL, NULL),
-                     SQLITE_OK);
-    assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
 /* Exactly one of the two; a finished call's is the new one. */
@@ -438,7 +424,7 @@ static void assert_no_orphans(void)
 {
     /* the next opening for writing undefines what an unfinished C_InitToken left */
     p11->C_Finalize(NULL);
-    let_intents_age();
+    age_intents();
     test_initialized(NULL);
     assert_ok(p11->C_CloseSession(open_session(fx.slot, CKF_RW_SESSION)));
     assert_int_equal(swtpm_handles(&fx.tpm, 0x01), 2 * tokens());

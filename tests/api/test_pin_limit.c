@@ -394,17 +394,6 @@ static void init_pin_cut_off(void **state)
                        "kills and power cuts within C_InitPIN of a limited token: one PIN opens");
 }
 
-static void let_intents_age(void)
-{
-    char path[100];
-    sqlite3 *db;
-    snprintf(path, sizeof path, "%s/store.db", fx.store);
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, "UPDATE nv SET made = made - 1000", NULL, NULL, NULL),
-                     SQLITE_OK);
-    assert_int_equal(sqlite3_close(db), SQLITE_OK);
-}
-
 /* The token is the old one, with its PIN, or a new one without; and once it is used again nothing
  * is left in the TPM. */
 static void init_token_cut_off(void **state)
@@ -415,7 +404,7 @@ static void init_token_cut_off(void **state)
     for (unsigned nth = 1; nth <= commands; nth += stride(commands), n++) {
         test_mended(NULL);
         cut_off(peer_initialize, peer_init_token, nth);
-        let_intents_age();
+        age_intents();
         test_initialized(NULL);
         CK_RV rv = opens(USER_PIN);
         assert_rv_either(CKR_OK, CKR_USER_PIN_NOT_INITIALIZED, rv);

@@ -3,7 +3,6 @@
 #include "keys.h"
 
 #include <latchkey/admin.h>
-#include <sqlite3.h>
 #include <stdio.h>
 
 static void init_token(CK_SLOT_ID slot, const char *label)
@@ -224,19 +223,6 @@ static void old_copy_is_dead(void **state)
     assert_rv_either(CKR_DEVICE_ERROR, CKR_TOKEN_NOT_RECOGNIZED, rv);
 }
 
-/* Unfinished intents are left alone for ten minutes, in case their process is only slow (store/
- * FORMAT.md): to the store they are now older. */
-static void let_intents_age(void)
-{
-    char path[100];
-    sqlite3 *db;
-    snprintf(path, sizeof path, "%s/store.db", fx.store);
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, "UPDATE nv SET made = made - 1000", NULL, NULL, NULL),
-                     SQLITE_OK);
-    assert_int_equal(sqlite3_close(db), SQLITE_OK);
-}
-
 /* Killed at any point, C_InitToken leaves a token that is the old one or the new one. */
 static void killed_half_way(void **state)
 {
@@ -256,7 +242,7 @@ static void killed_half_way(void **state)
         generate_ec(session, NID_X9_62_prime256v1, "after the kill", true);
         assert_ok(p11->C_Finalize(NULL));
     }
-    let_intents_age();
+    age_intents();
     test_initialized(state);
     make_token("another", SO_PIN, USER_PIN); /* C_InitToken mends what others left */
     assert_int_equal(swtpm_handles(&fx.tpm, 0x01), indices + 2);

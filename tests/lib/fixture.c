@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -273,6 +274,17 @@ CK_ULONG count_objects(CK_SESSION_HANDLE session, CK_ATTRIBUTE *template, CK_ULO
     } while (some > 0);
     assert_ok(p11->C_FindObjectsFinal(session));
     return total;
+}
+
+void age_intents(void)
+{
+    char path[100];
+    sqlite3 *db;
+    snprintf(path, sizeof path, "%s/store.db", fx.store);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "UPDATE nv SET made = made - 1000", NULL, NULL, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
 /* ---- other processes ---- */

@@ -63,6 +63,10 @@ CK_SESSION_HANDLE open_session(CK_SLOT_ID slot, CK_FLAGS flags);
 CK_RV login(CK_SESSION_HANDLE session, CK_USER_TYPE user, const char *pin);
 void pad_label(CK_UTF8CHAR padded[32], const char *label);
 
+/* Unfinished intents are left alone for ten minutes, in case their process is only slow
+ * (store/FORMAT.md): to the store they are older now, and the next opening for writing mends. */
+void age_intents(void);
+
 /* The key of setup with this label and class, or CK_INVALID_HANDLE. */
 CK_OBJECT_HANDLE find_object(CK_SESSION_HANDLE session, CK_OBJECT_CLASS cls, const char *label);
 CK_ULONG count_objects(CK_SESSION_HANDLE session, CK_ATTRIBUTE *template, CK_ULONG n);

@@ -4,7 +4,6 @@
 #include <latchkey/vendor.h>
 
 #include <openssl/rsa.h>
-#include <sqlite3.h>
 #include <stdio.h>
 
 #include "material.h"
@@ -799,19 +798,6 @@ static CK_RV destroy_token(void)
     room();
     CALL(admin(), TokenDestroy, token_slot, PIN(SO_PIN), CK_FALSE);
     return CKR_OK;
-}
-
-/* Unfinished intents are left alone for ten minutes (store/FORMAT.md): to the store they are older.
- */
-static void age_intents(void)
-{
-    char path[100];
-    sqlite3 *db;
-    snprintf(path, sizeof path, "%s/store.db", fx.store);
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, "UPDATE nv SET made = made - 1000", NULL, NULL, NULL),
-                     SQLITE_OK);
-    assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
 /* What is left of a C_InitToken or of a token's end goes with the next one. */
