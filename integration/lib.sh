@@ -212,6 +212,46 @@ uri() {
     echo "pkcs11:token=$1;object=$2;type=$type$pin"
 }
 
+# --- pages -----------------------------------------------------------------------------------------
+
+# follow PAGE [root]: does what the page tells its reader: its blocks marked "sh test", in one shell that ends at the
+# first command that fails, in a new home of an ordinary user (or of root), $PAGE_WORLD. The command and the module are
+# in its build/, as after a build, and in PATH. What was printed is in $PAGE_WORLD/out, the shell's trace in
+# $PAGE_WORLD/trace. A page starts its simulator and ends the servers that it starts.
+follow() {
+    local page=$1 as=()
+    PAGE_WORLD=$(TMPDIR=/tmp mktemp -d) # where other users can pass, too
+    at_exit+=("rm -rf '$PAGE_WORLD'")
+    mkdir "$PAGE_WORLD/build"
+    cp "$MODULE" "$BUILD/latchkey" "$PAGE_WORLD/build/"
+    # shellcheck disable=SC2016 # Markdown's backquotes
+    sed -n '/^```sh test$/,/^```$/{/^```/!p}' "$ROOT/$page" >"$PAGE_WORLD/recipes"
+    [ -s "$PAGE_WORLD/recipes" ] || die "$page has lost its recipes"
+    chmod 755 "$PAGE_WORLD"
+    [ "$(id -u)" != 0 ] || [ "${2:-}" = root ] || {
+        chown -R nobody:nogroup "$PAGE_WORLD"
+        as=(setpriv --reuid=nobody --regid=nogroup --clear-groups)
+    }
+    (
+        cd "$PAGE_WORLD"
+        own_pids env -i "${as[@]}" env HOME="$PAGE_WORLD" LANG=C.UTF-8 \
+            PATH="$PAGE_WORLD/build:/usr/sbin:/usr/bin:/sbin:/bin" bash -eux recipes
+    ) >"$PAGE_WORLD/out" 2>"$PAGE_WORLD/trace" </dev/null || {
+        tail -n 40 "$PAGE_WORLD/out" "$PAGE_WORLD/trace" >&2
+        die "a recipe of $page does not work as written"
+    }
+    ok "$(wc -l <"$PAGE_WORLD/recipes") lines of $page work as written"
+}
+
+# In a process namespace of their own where that is permitted: what they leave running ends with them.
+own_pids() {
+    if unshare --pid --fork --kill-child --mount-proc true 2>/dev/null; then
+        unshare --pid --fork --kill-child --mount-proc "$@"
+    else
+        "$@"
+    fi
+}
+
 # --- OpenSSL -------------------------------------------------------------------------------------
 
 # engine_conf FILE: an openssl.cnf that loads the module into the pkcs11 engine.

@@ -4,7 +4,7 @@
 # shellcheck source-path=SCRIPTDIR disable=SC2016
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$ROOT"
-names=$(tests/run --list)
+names=$(LATCHKEY_INTEGRATION=all tests/run --list)
 long=$(tests/long --list)
 
 matches() { # PATTERN FILE; none is no fault
@@ -56,6 +56,10 @@ check_links() { # FILE
         [ -e "$(dirname "$1")/$link" ] || die "$1: $link is not there"
     done < <(matches '\]\([^):#]+\)' "$1" | sed 's/^](//; s/)$//')
 }
+
+diff <(integration/run --list) <(ls integration/test-*.sh | sed 's,.*/test-,,; s,\.sh$,,' | sort) ||
+    die 'integration/programs and integration/test-*.sh differ'
+ok 'each script of integration/ is in integration/programs'
 
 for file in docs/*.md ARCHITECTURE.md README.md SECURITY.md; do
     check_tests "$file"

@@ -75,6 +75,7 @@ enum option {
     OPT_SOCKET,
     OPT_FOREGROUND,
     OPT_KILL,
+    OPT_CLASS,
     OPTIONS
 };
 

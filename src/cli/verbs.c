@@ -80,6 +80,8 @@ const struct option_row option_rows[OPTIONS] = {
     [OPT_SOCKET] = {"socket", 'a', "PATH", NULL, "where the agent listens"},
     [OPT_FOREGROUND] = {"foreground", 'D', NULL, NULL, "do not go to the background"},
     [OPT_KILL] = {"kill", 'k', NULL, NULL, "end the agent of SSH_AUTH_SOCK and SSH_AGENT_PID"},
+    [OPT_CLASS] = {"class", 0, "CLASS", "private public cert secret-key data",
+                   "private (the default for a key pair), public, cert, secret-key or data"},
 };
 
 const char *const exit_texts[EXIT_CODES] = {
@@ -177,6 +179,13 @@ const struct verb verbs[] = {
     {"cert delete", "CERT", 1, 1, TOKEN | PIN | O(YES), "delete a certificate", NULL, cert_delete},
     {"object list", "", 0, 0, TOKEN | PIN | O(JSON) | O(LOGIN), "list the objects of every kind",
      NULL, object_list},
+    {"uri", "[NAME]", 0, 1, TOKEN | PIN | O(LOGIN) | O(CLASS),
+     "print the pkcs11: URI of a key, a certificate, or of all tokens",
+     "With --pin-file the URI says where the PIN is: pin-source=file:/…", print_uri},
+    {"example", "[PROGRAM KEY]", 0, 2, TOKEN | O(PIN_FILE) | O(OUT),
+     "print a configuration for a program that is to use the key",
+     "Without arguments: the programs. With --pin-file the configuration names that file.",
+     example},
     {"encrypt", "KEY [FILE]", 1, 2, TOKEN | PIN | O(LOGIN) | O(MECHANISM) | O(OUT),
      "encrypt a file of any size",
      "With an AES key: AES-GCM. With an RSA key, which needs no PIN: one short block.\n"
