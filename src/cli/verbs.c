@@ -131,10 +131,9 @@ const struct verb verbs[] = {
      TOKEN | PIN | O(HANDLE) | O(JSON) | O(LABEL) | O(ID) | O(TYPE) | O(FORMAT) | O(USAGE) |
          O(EXTRACTABLE) | O(ALWAYS_AUTHENTICATE) | O(PASSWORD_FILE) | O(NO_CERTIFICATES) | O(FORCE),
      "store a key from a file",
-     "PKCS#8, RSA or EC PRIVATE KEY, PUBLIC KEY, in PEM or DER; PKCS#12 with its certificates; "
-     "the\n"
-     "bytes of a secret key with --type. FILE - is standard input. All of it is stored, or "
-     "nothing.\n"
+     "PKCS#8, RSA or EC PRIVATE KEY, PUBLIC KEY, in PEM or DER; PKCS#12 with its certificates;\n"
+     "BIND's .private; the bytes of a secret key with --type. FILE - is standard input.\n"
+     "All of it is stored, or nothing.\n"
      "TSS2 PRIVATE KEY files and, with --handle, persistent keys are keys of this TPM: the token\n"
      "gets the same key, and the program that made it keeps its own.\n"
      "A key that is there already is imported again with --force only.",
