@@ -254,8 +254,8 @@ CK_RV key_use(struct tpm *t, const struct tpm_key *key, struct cmd *c);
 CK_RV key_session(struct tpm *t, struct session **ret);
 /* After the command: behind a resource manager it may not stay. */
 void key_session_end(struct tpm *t);
-/* The same for a command with more handles behind the key's, set by the caller. */
-CK_RV key_use_with(struct tpm *t, const struct tpm_key *key, struct cmd *c, unsigned handles);
+/* The same for a command whose second handle is the key's parent. */
+CK_RV key_use_below(struct tpm *t, const struct tpm_key *key, struct cmd *c);
 void residents_forget(struct tpm *t); /* without a command: the handles mean nothing any more */
 void residents_flush(struct tpm *t);
 /* Gives up all but one resident key: a command that makes an object needs a slot for it and one for
