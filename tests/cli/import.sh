@@ -186,14 +186,14 @@ before=$objects
     export REFUSING_MODULE=${MODULE:-$LATCHKEY_BUILD/latchkey-pkcs11.so}
     MODULE=$LATCHKEY_BUILD/tests/refusing-module.so
     for call in 1 2 3 4; do
-        export REFUSING_CALL=$call
+        export REFUSING_CALL=C_CreateObject:$call
         exits 6 lk key import full.p12 --label half --pin-file pin --password-file password
         what=('' "private key 'half'" "public key 'half'" "certificate 'half'" "certificate 'Test CA'")
         complains "cannot store the ${what[call]}"
         [ "$call" = 1 ] || complains 'Nothing was imported'
         exits 3 lk key show half --login --pin-file pin
     done
-    export REFUSING_CALL=5
+    export REFUSING_CALL=C_CreateObject:5
     succeeds lk key import full.p12 --label half --pin-file pin --password-file password
     exit "$FAILURES"
 ) || FAILURES=$((FAILURES + 1))
