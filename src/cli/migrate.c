@@ -209,8 +209,12 @@ static CK_RV move_token(struct cli *cli, const struct old_token *t, struct count
     TRY(check_token(cli, t));
     TRY(token_find_empty(cli));
     TRY(read_pins(cli, t, &pin, &new_pin, &so_pin));
-    TRY(token_make(cli, t->label, &so_pin, &new_pin));
-    CK_RV rv = fill(cli, t, secret_bytes(&pin), &new_pin, counts);
+    bool made = false;
+    CK_RV rv = token_make(cli, t->label, &so_pin, &new_pin, &made);
+    if (!made)
+        return rv;
+    if (rv == CKR_OK)
+        rv = fill(cli, t, secret_bytes(&pin), &new_pin, counts);
     cli->module.p11->C_CloseAllSessions(cli->token.slot);
     cli->token.session = 0;
     if (rv == CKR_OK)
