@@ -66,7 +66,7 @@ typedef struct LATCHKEY_TPM_KEY {
     CK_ULONG ulPrivateLen;
     CK_BYTE_PTR pAuth; /* its authorization */
     CK_ULONG ulAuthLen;
-    CK_ULONG ulValueLen; /* bytes of an HMAC key, which the TPM does not tell */
+    CK_ULONG ulValueLen; /* bytes of an HMAC key that no TPM made: nothing tells them */
 } LATCHKEY_TPM_KEY;
 
 typedef struct LATCHKEY_ADMIN {

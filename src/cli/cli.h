@@ -76,6 +76,8 @@ enum option {
     OPT_FOREGROUND,
     OPT_KILL,
     OPT_CLASS,
+    OPT_DRY_RUN,
+    OPT_REMOVE,
     OPTIONS
 };
 

@@ -62,9 +62,9 @@ static CK_RV describe(const struct tpm_adopted *k, size_t value_n, struct attrs 
     case TPM_KIND_HMAC:
         break;
     }
-    /* the TPM does not tell it */
-    TRY(key_check_value_length(CKK_GENERIC_SECRET, value_n));
-    return attrs_set_ulong(a, CKA_VALUE_LEN, (CK_ULONG)value_n);
+    size_t length = k->bits ? k->bits / 8 : value_n;
+    TRY(key_check_value_length(CKK_GENERIC_SECRET, length));
+    return attrs_set_ulong(a, CKA_VALUE_LEN, (CK_ULONG)length);
 }
 
 static CK_RV complete(struct session *s, const struct tpm_adopted *k, size_t value_n,

@@ -277,7 +277,7 @@ struct tpm_adopted {
     struct buf pub, priv;
     enum tpm_kind kind;
     enum curve curve; /* EC */
-    unsigned bits;    /* AES */
+    unsigned bits;    /* AES; HMAC, or 0 where the TPM does not tell */
     enum hash hash;   /* HMAC: the only one it may be used with, or HASH_NONE */
     struct buf modulus, exponent, point;
     bool local;   /* made in this TPM, never to leave it */
