@@ -74,6 +74,9 @@ enum option {
     OPT_SOCKET,
     OPT_FOREGROUND,
     OPT_KILL,
+    OPT_CLASS,
+    OPT_DRY_RUN,
+    OPT_REMOVE,
     OPTIONS
 };
 

@@ -78,6 +78,10 @@ const struct option_row option_rows[OPTIONS] = {
     [OPT_SOCKET] = {"socket", 'a', "PATH", NULL, "where the agent listens"},
     [OPT_FOREGROUND] = {"foreground", 'D', NULL, NULL, "do not go to the background"},
     [OPT_KILL] = {"kill", 'k', NULL, NULL, "end the agent of SSH_AUTH_SOCK and SSH_AGENT_PID"},
+    [OPT_DRY_RUN] = {"dry-run", 'n', NULL, NULL, "show what would be done, and do nothing"},
+    [OPT_REMOVE] = {"remove", 0, NULL, NULL, "undo it"},
+    [OPT_CLASS] = {"class", 0, "CLASS", "private public cert secret-key data",
+                   "private (the default for a key pair), public, cert, secret-key or data"},
 };
 
 const char *const exit_texts[EXIT_CODES] = {
@@ -167,6 +171,19 @@ const struct verb verbs[] = {
     {"cert delete", "CERT", 1, 1, TOKEN | PIN | O(YES), "delete a certificate", NULL, cert_delete},
     {"object list", "", 0, 0, TOKEN | PIN | O(JSON) | O(LOGIN), "list the objects of every kind",
      NULL, object_list},
+    {"uri", "[NAME]", 0, 1, TOKEN | PIN | O(LOGIN) | O(CLASS),
+     "print the pkcs11: URI of a key, a certificate, or of all tokens",
+     "With --pin-file the URI says where the PIN is: pin-source=file:/…", print_uri},
+    {"example", "[PROGRAM KEY]", 0, 2, TOKEN | O(PIN_FILE) | O(OUT),
+     "print a configuration for a program that is to use the key",
+     "Without arguments: the programs. With --pin-file the configuration names that file.",
+     example},
+    {"setup", "[PROGRAM...]", 0, 8, COMMON | O(JSON) | O(DRY_RUN) | O(REMOVE) | O(YES),
+     "tell the programs of this machine of the module",
+     "p11-kit, OpenSSL, NSS (Chromium, Firefox's profiles), Firefox's policy, ssh: those that are\n"
+     "there, or those named. As root for the system, else for the user. Shows what it will do and\n"
+     "asks; a file that it could not give back as it was is left alone.",
+     setup},
     {"encrypt", "KEY [FILE]", 1, 2, TOKEN | PIN | O(LOGIN) | O(MECHANISM) | O(OUT),
      "encrypt a file of any size",
      "With an AES key: AES-GCM. With an RSA key, which needs no PIN: one short block.\n"
