@@ -153,19 +153,30 @@ static CK_RV check_admin(const struct cli *cli)
                       "newer");
 }
 
+static CK_RV check_length(const struct secret *password)
+{
+    return password->n <= 32 ? CKR_OK
+                             : fail(EXIT_USAGE, NULL, "a TPM's passwords have at most 32 bytes");
+}
+
+CK_RV adopt_password_file(const char *path, struct secret *ret)
+{
+    struct stat st;
+    if (stat(path, &st) == 0 && st.st_size == 0 && !S_ISFIFO(st.st_mode))
+        return CKR_OK;
+    TRY(pin_from_file(path, "password", ret));
+    return check_length(ret);
+}
+
 /* tpm2_encodeobject calls every key one with a password: an empty one may be meant. */
 static CK_RV ask_password(struct cli *cli, const char *source, struct secret *ret)
 {
     char prompt[400];
-    struct stat st;
-    const char *file = cli->option[OPT_PASSWORD_FILE];
-    if (file && stat(file, &st) == 0 && st.st_size == 0 && !S_ISFIFO(st.st_mode))
-        return CKR_OK;
+    if (cli->option[OPT_PASSWORD_FILE])
+        return adopt_password_file(cli->option[OPT_PASSWORD_FILE], ret);
     snprintf(prompt, sizeof(prompt), "Password of %.300s (Enter for none): ", source);
-    TRY(file ? pin_from_file(file, "password", ret)
-             : terminal_line(prompt, false, "--password-file", ret));
-    return ret->n <= 32 ? CKR_OK
-                        : fail(EXIT_USAGE, NULL, "a TPM's passwords have at most 32 bytes");
+    TRY(terminal_line(prompt, false, "--password-file", ret));
+    return check_length(ret);
 }
 
 static CK_RV plan_for(struct cli *cli, const struct key_kind *kind, const char *source,

@@ -182,7 +182,7 @@ static CK_RV new_pins(struct cli *cli, struct secret *so, struct secret *user)
     const char *user_file = cli->option[OPT_PIN_FILE_OUT];
     TRY(so_file ? pin_generate(16, so) : pin_read(cli, PIN_SO, true, so));
     TRY(check_length(&cli->token.info, "SO PIN", so));
-    TRY(user_file ? pin_generate(32, user) : pin_read(cli, PIN_USER, true, user));
+    TRY(user_file ? pin_generate_unattended(user) : pin_read(cli, PIN_USER, true, user));
     TRY(check_length(&cli->token.info, "user PIN", user));
     if (so_file)
         TRY(pin_to_file(so_file, secret_bytes(so)));

@@ -298,6 +298,10 @@ CK_RV tpm_adopt(struct tpm *t, const struct tpm_parent *salt, const struct tpm_f
 CK_RV tpm_unseal_foreign(struct tpm *t, const struct tpm_parent *salt,
                          const struct tpm_foreign *object, struct secret *ret);
 
+/* How a TSS2 PRIVATE KEY file names this parent of a key; false: a primary that programs do not
+ * make by themselves. */
+bool tpm_parent_in_file(uint32_t handle, uint32_t *ret);
+
 /* The key will not be used again soon (destroyed, its session closed): give up its slot. */
 void tpm_key_drop(struct tpm *t, struct bytes pub);
 

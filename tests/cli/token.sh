@@ -86,7 +86,7 @@ succeeds lk key list --login --pin-file new-pin
 
 # generated PINs
 succeeds lk token create --label gateway --unattended --pin-file-out gw-pin --generate-so-pin gw-so
-same "$(stat -c '%a %s' gw-pin)" '600 64'
+same "$(stat -c '%a %s' gw-pin)" '600 31'
 same "$(stat -c '%a %s' gw-so)" '600 32'
 succeeds lk token show gateway --json
 json 'd["unattended"] is True'
