@@ -53,7 +53,7 @@ cmake_host_system_information(RESULT distribution QUERY DISTRIB_INFO)
 set(CPACK_DEBIAN_PACKAGE_RELEASE 0upstream1~${distribution_ID}${distribution_VERSION_ID})
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_ENABLE_COMPONENT_DEPENDS OFF)
-set(CPACK_PACKAGE_CONTACT "latchkey maintainers <maintainers@users.noreply.r-seed-eedf626f.example>")
+set(CPACK_PACKAGE_CONTACT "latchkey maintainers <maintainers@latchkey.example>")
 
 # The TCTI of a real TPM is loaded at run time, so nothing but this line asks for it.
 set(CPACK_DEBIAN_MODULE_PACKAGE_NAME latchkey-pkcs11)

@@ -167,16 +167,24 @@ tpm_stop() {
 
 # --- a test's own world --------------------------------------------------------------------------
 
-# scratch: an empty directory $WORK, a simulator and a store in it, and the PIN files; everything
-# ends with the script. The configuration is in a file, because servers lose their environment.
+# scratch [GROUP]: an empty directory $WORK, a simulator and a store in it, and the PIN files; everything
+# ends with the script. The configuration is in a file, because servers lose their environment. Members of
+# GROUP, which only root can name, reach the TPM and the store, but not the PIN files.
 scratch() {
-    WORK=$(mktemp -d)
+    local group=${1:-} parent=${TMPDIR:-/tmp}
+    [ -z "$group" ] || parent=/tmp # where other users can pass, too
+    WORK=$(mktemp -d -p "$parent")
     at_exit+=("rm -rf '$WORK'")
     PIN_FILE=$WORK/pin SO_PIN_FILE=$WORK/so-pin
     printf 12345678 >"$PIN_FILE"
     printf 87654321 >"$SO_PIN_FILE"
+    chmod 600 "$PIN_FILE" "$SO_PIN_FILE"
     [ -z "${LATCHKEY_PRELOAD:-}" ] || preload "$WORK/clients"
-    tpm_start "$WORK"
+    [ -z "$group" ] || {
+        chmod 755 "$WORK"
+        install -d -m 2770 -g "$group" "$WORK/store"
+    }
+    tpm_start "$WORK" "$group"
     # Tests stop clients in the middle; none of that may lock the others out.
     tpm2_dictionarylockout -T "$TCTI" -s -n 1000 -t 1 -l 1
     configure "$WORK"

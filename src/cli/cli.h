@@ -55,6 +55,7 @@ enum option {
     OPT_ALWAYS_AUTHENTICATE,
     OPT_EXTRACTABLE,
     OPT_FORMAT,
+    OPT_TSS2,
     OPT_PASSWORD_FILE,
     OPT_NO_CERTIFICATES,
     OPT_HANDLE,
@@ -75,6 +76,8 @@ enum option {
     OPT_FOREGROUND,
     OPT_KILL,
     OPT_CLASS,
+    OPT_DRY_RUN,
+    OPT_REMOVE,
     OPTIONS
 };
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "embedded.h"
+#include "setup.h"
 
 static const struct option_row *option_of(const char *word)
 {
@@ -73,6 +74,8 @@ CK_RV complete(struct cli *cli)
         print_next(words + (v ? 1 : 0), n - (v ? 1 : 0));
     for (size_t i = 0; v && v->run == example && n == 1 && i < n_examples; i++)
         printf("%s\n", examples[i].name);
+    for (size_t i = 0; v && v->run == setup && i < n_targets; i++)
+        printf("%s\n", targets[i].name);
     for (size_t i = 0; v && *typed == '-' && i < OPTIONS; i++)
         if (v->options >> i & 1)
             printf("--%s\n", option_rows[i].name);

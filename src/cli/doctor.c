@@ -1,10 +1,8 @@
 /* `latchkey doctor`: what the module finds, and what lies outside it. A row of checks, each of
  * which reports any number of findings and changes nothing. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
-#include <openssl/crypto.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/config.h"
+#include "machine.h"
 #include "module.h"
 #include "output.h"
 #include "simulate.h"
@@ -138,75 +137,22 @@ static void check_simulator(struct report *r)
 
 /* ---- the programs that use the module ---- */
 
-/* Does a p11-kit module file in dir name a module with our file's name? */
-static bool names_module(const char *dir, const char *leaf)
-{
-    char line[1024];
-    bool found = false;
-    DIR *d = opendir(dir);
-    for (struct dirent *entry; d && !found && (entry = readdir(d));) {
-        const char *end = strrchr(entry->d_name, '.');
-        int fd = end && !strcmp(end, ".module")
-                     ? openat(dirfd(d), entry->d_name, O_RDONLY | O_CLOEXEC)
-                     : -1;
-        FILE *f = fd >= 0 ? fdopen(fd, "r") : NULL;
-        while (f && !found && fgets(line, sizeof(line), f))
-            found = !strncmp(line, "module:", 7) && strstr(line, leaf);
-        if (f)
-            fclose(f);
-    }
-    if (d)
-        closedir(d);
-    return found;
-}
-
-/* Where this user's own module files are (pkcs11.conf(5)); p11-kit shows root none. malloced. */
-static char *user_modules(void)
-{
-    const char *home = getenv("HOME"), *xdg = getenv("XDG_CONFIG_HOME");
-    char *path = NULL;
-    if (geteuid() == 0)
-        return strdup("/etc/pkcs11/modules");
-    int n = xdg ? asprintf(&path, "%s/pkcs11/modules", xdg)
-                : asprintf(&path, "%s/.config/pkcs11/modules", home ? home : "");
-    return n < 0 ? NULL : path;
-}
-
 static void check_p11_kit(struct report *r)
 {
-    char *user = user_modules(), *remedy = NULL;
     const char *path = r->cli->module.path ? r->cli->module.path : "latchkey-pkcs11.so";
-    const char *leaf = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
-    const char *const dirs[] = {user, "/etc/pkcs11/modules", P11_KIT_MODULES};
-    const char *known = NULL;
-    for (size_t i = 0; i < 3 && !known; i++)
-        known = dirs[i] && names_module(dirs[i], leaf) ? dirs[i] : NULL;
-    if (known)
+    char *known = machine_p11_kit_knows(path);
+    if (known && *known)
         find(r, LATCHKEY_FINDING_OK, "p11-kit", NULL, "p11-kit knows the module (%s)", known);
-    else if (asprintf(&remedy, "mkdir -p %s && echo 'module: %s' > %s/latchkey.module", user, path,
-                      user) > 0)
+    else
         add(r, LATCHKEY_FINDING_WARNING, "p11-kit",
             "p11-kit does not know the module: GnuTLS programs, curl and browsers will not find it",
-            remedy);
-    free(remedy);
-    free(user);
-}
-
-/* OpenSSL names its directories as 'ENGINESDIR: "/path"'. */
-static bool has_file(int which, const char *leaf)
-{
-    const char *text = OpenSSL_version(which), *start = strchr(text, '"');
-    char path[1024];
-    if (!start)
-        return false;
-    snprintf(path, sizeof(path), "%.*s/%s", (int)strcspn(start + 1, "\""), start + 1, leaf);
-    return access(path, R_OK) == 0;
+            "latchkey setup p11-kit");
+    free(known);
 }
 
 static void check_openssl(struct report *r)
 {
-    bool engine = has_file(OPENSSL_ENGINES_DIR, "pkcs11.so");
-    bool provider = has_file(OPENSSL_MODULES_DIR, "pkcs11.so");
+    bool engine = machine_has_engine(), provider = machine_has_provider();
     if (engine)
         add(r, LATCHKEY_FINDING_OK, "openssl", "OpenSSL's PKCS#11 engine is installed", NULL);
     if (provider)

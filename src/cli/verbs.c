@@ -49,7 +49,9 @@ const struct option_row option_rows[OPTIONS] = {
     [OPT_EXTRACTABLE] = {"extractable", 0, NULL, NULL, "the key may leave the token, wrapped"},
     [OPT_FORMAT] = {"format", 0, "FORM", "raw hex pem der ssh spki",
                     "of a secret key raw or hex, of a public key pem, der or ssh"},
-    [OPT_PASSWORD_FILE] = {"password-file", 0, "FILE", NULL, "the password of what is imported"},
+    [OPT_TSS2] = {"tss2", 0, NULL, NULL, "the key itself, wrapped by the TPM, for other programs"},
+    [OPT_PASSWORD_FILE] = {"password-file", 0, "FILE", NULL,
+                           "the password of what comes in, or goes out with --tss2"},
     [OPT_NO_CERTIFICATES] = {"no-certificates", 0, NULL, NULL,
                              "leave the certificates of a PKCS#12 file out"},
     [OPT_HANDLE] = {"handle", 0, "HANDLE", NULL, "a key that is persistent in the TPM, 0x81…"},
@@ -78,6 +80,8 @@ const struct option_row option_rows[OPTIONS] = {
     [OPT_SOCKET] = {"socket", 'a', "PATH", NULL, "where the agent listens"},
     [OPT_FOREGROUND] = {"foreground", 'D', NULL, NULL, "do not go to the background"},
     [OPT_KILL] = {"kill", 'k', NULL, NULL, "end the agent of SSH_AUTH_SOCK and SSH_AGENT_PID"},
+    [OPT_DRY_RUN] = {"dry-run", 'n', NULL, NULL, "show what would be done, and do nothing"},
+    [OPT_REMOVE] = {"remove", 0, NULL, NULL, "undo it"},
     [OPT_CLASS] = {"class", 0, "CLASS", "private public cert secret-key data",
                    "private (the default for a key pair), public, cert, secret-key or data"},
 };
@@ -129,16 +133,23 @@ const struct verb verbs[] = {
      TOKEN | PIN | O(HANDLE) | O(JSON) | O(LABEL) | O(ID) | O(TYPE) | O(FORMAT) | O(USAGE) |
          O(EXTRACTABLE) | O(ALWAYS_AUTHENTICATE) | O(PASSWORD_FILE) | O(NO_CERTIFICATES) | O(FORCE),
      "store a key from a file",
-     "PKCS#8, RSA or EC PRIVATE KEY, PUBLIC KEY, in PEM or DER; PKCS#12 with its certificates; "
-     "the\n"
-     "bytes of a secret key with --type. FILE - is standard input. All of it is stored, or "
-     "nothing.\n"
+     "PKCS#8, RSA or EC PRIVATE KEY, PUBLIC KEY, in PEM or DER; PKCS#12 with its certificates;\n"
+     "BIND's .private; the bytes of a secret key with --type. FILE - is standard input.\n"
+     "All of it is stored, or nothing.\n"
      "TSS2 PRIVATE KEY files and, with --handle, persistent keys are keys of this TPM: the token\n"
      "gets the same key, and the program that made it keeps its own.\n"
      "A key that is there already is imported again with --force only.",
      key_import},
-    {"key export", "KEY", 1, 1, TOKEN | PIN | O(LOGIN) | O(FORMAT) | O(OUT), "print the public key",
-     "In PEM, DER or as a line for OpenSSH's authorized_keys.", key_export},
+    {"key export", "KEY", 1, 1,
+     TOKEN | PIN | O(LOGIN) | O(FORMAT) | O(OUT) | O(TSS2) | O(PASSWORD_FILE),
+     "print the public key",
+     "In PEM, DER or as a line for OpenSSH's authorized_keys.\n"
+     "With --tss2 a TSS2 PRIVATE KEY file: the key as this TPM has wrapped it, under a password "
+     "of\n"
+     "its own, for tpm2-openssl, tpm2-tools and ssh-tpm-agent on this machine. It works without "
+     "the\n"
+     "token's PIN, and goes on when the key or the token is deleted here.",
+     key_export},
     {"key list", "", 0, 0, TOKEN | PIN | O(JSON) | O(LOGIN), "list the keys", NULL, key_list},
     {"key show", "KEY", 1, 1, TOKEN | PIN | O(JSON) | O(LOGIN), "show all that is known of a key",
      NULL, key_show},
@@ -171,11 +182,17 @@ const struct verb verbs[] = {
      NULL, object_list},
     {"uri", "[NAME]", 0, 1, TOKEN | PIN | O(LOGIN) | O(CLASS),
      "print the pkcs11: URI of a key, a certificate, or of all tokens",
-     "With --pin-file the URI says where the PIN is: pin-source=file:/…", print_uri},
+     "With --pin-file the URI says where the PIN is: pin-source=file:/…", object_uri},
     {"example", "[PROGRAM KEY]", 0, 2, TOKEN | O(PIN_FILE) | O(OUT),
      "print a configuration for a program that is to use the key",
      "Without arguments: the programs. With --pin-file the configuration names that file.",
      example},
+    {"setup", "[PROGRAM...]", 0, 8, COMMON | O(JSON) | O(DRY_RUN) | O(REMOVE) | O(YES),
+     "tell the programs of this machine of the module",
+     "p11-kit, OpenSSL, NSS (Chromium, Firefox's profiles), Firefox's policy, ssh: those that are\n"
+     "there, or those named. As root for the system, else for the user. Shows what it will do and\n"
+     "asks; a file that it could not give back as it was is left alone.",
+     setup},
     {"encrypt", "KEY [FILE]", 1, 2, TOKEN | PIN | O(LOGIN) | O(MECHANISM) | O(OUT),
      "encrypt a file of any size",
      "With an AES key: AES-GCM. With an RSA key, which needs no PIN: one short block.\n"

@@ -15,7 +15,7 @@ offers() { # 'EXPECTED WORDS' WORDS...: the last WORD is the one being typed
 
 complete -p latchkey >out
 prints '-F _latchkey latchkey'
-offers 'token key cert object uri example encrypt decrypt sign verify secret ssh-agent migrate tpm doctor help version' ''
+offers 'token key cert object uri example setup encrypt decrypt sign verify secret ssh-agent migrate tpm doctor help version' ''
 offers 'token tpm' t
 offers '--socket' ssh-agent --so
 offers 'create list show destroy pin reset-pin' token ''
@@ -26,6 +26,7 @@ offers 'start stop status' --token x tpm simulate ''
 offers 'token tpm' help t
 offers 'generate' help key gen
 offers 'P-256 P-384 P-521 P-224' key generate --curve ''
+offers 'nss' setup --dry-run ns
 offers 'nginx' example ng
 offers '' example nginx ''
 offers 'P-384' key generate --curve P-3

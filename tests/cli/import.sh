@@ -1,5 +1,5 @@
 #!/bin/bash
-# Keys from files: every form that openssl writes, both halves, passwords, PKCS#12 with its
+# Keys from files: every form that openssl writes, BIND's, both halves, passwords, PKCS#12 with its
 # certificates; what fails half way leaves nothing behind.
 . "$(dirname "$0")/lib.sh"
 start_token
@@ -84,6 +84,47 @@ complains '--password-file'
 exits 4 lk_typing 'wrong' key import form-enc.pem --label n --pin-file pin
 succeeds lk_typing 'sesame' key import form-enc.pem --label typed --pin-file pin
 delete typed
+
+# --- BIND's keys of DNSSEC --------------------------------------------------------------------------
+for what in '008 RSASHA256 0' '013 ECDSAP256SHA256 64' '014 ECDSAP384SHA384 96' '015 ED25519 32' '016 ED448 57'; do
+    read -r number algorithm size <<<"$what"
+    on_softhsm && [ "$number" = 016 ] && break
+    dnssec-keygen -q -a "$algorithm" example.org >name 2>keygen.log
+    file=$(cat name)
+    succeeds lk key import "$file.private" --label "$algorithm" --pin-file pin
+    if [ "$number" = 008 ]; then # another program's idea of it
+        softhsm2-keyconv --in "$file.private" --out bind.pem >keyconv.log
+        fits "$algorithm" bind.pem
+        continue
+    fi
+    succeeds lk key export "$algorithm" --format der # the public key of the DNS ends it
+    same "$(tail -c "$size" out | base64 -w 0)" "$(tail -n 1 "$file.key" | cut -d' ' -f7- | tr -d ' ')"
+done
+succeeds lk sign ECDSAP256SHA256 pin --pin-file pin --der -o bind.sig
+succeeds lk verify ECDSAP256SHA256 pin --signature bind.sig --der
+private=$(echo Kexample.org.+013*.private)
+exits 7 lk key import "$private" --label again --pin-file pin
+count
+before=$objects
+sed 's/^PrivateKey: ./PrivateKey: -/' "$private" >spoilt.private
+exits 1 lk key import spoilt.private --label n --pin-file pin
+complains 'damaged: PrivateKey cannot be read'
+sed 's/^Algorithm: 14/Algorithm: 13/' Kexample.org.+014*.private >spoilt.private
+exits 1 lk key import spoilt.private --label n --pin-file pin
+complains 'damaged'
+sed 's/^Algorithm: 13/Algorithm: 3/' "$private" >spoilt.private
+exits 1 lk key import spoilt.private --label n --pin-file pin
+complains 'algorithm 3, which is not known'
+printf 'Private-key-format: v1.3\nAlgorithm: 8 (RSASHA256)\nEngine: cGtjczExAA==\nLabel: cGtjczExAA==\n' >spoilt.private
+exits 1 lk key import spoilt.private --label n --pin-file pin
+complains 'names one in another token'
+printf 'Private-key-format: v1.3\n' >spoilt.private
+exits 1 lk key import spoilt.private --label n --pin-file pin
+sed 's/^Prime1: .*/Prime1: AQAB/' Kexample.org.+008*.private >spoilt.private
+exits 1 lk key import spoilt.private --label n --pin-file pin
+complains 'damaged'
+count
+same "$objects" "$before"
 
 # --- refused ---------------------------------------------------------------------------------------
 exits 7 lk key import rsa.pem --label again --pin-file pin
