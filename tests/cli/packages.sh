@@ -61,6 +61,9 @@ asks_for latchkey-pkcs11 'libtss2-tctildr0[^,]*'
 asks_for latchkey "latchkey-pkcs11 \(= $(dpkg-deb -f latchkey-pkcs11_*.deb Version)\)"
 asks_for latchkey 'systemd \| systemd-standalone-sysusers \| systemd-sysusers'
 same "$(dpkg-deb -I latchkey-pkcs11_*.deb | grep -cE ' (postinst|postrm|preinst|prerm|conffiles) ')" 0
+version=$(sed -n 's/^latchkey (\(.*\)) .*/\1/p' "$ROOT/dist/debian/changelog" | head -n 1)
+same "$(dpkg-deb -f latchkey_*.deb Version | sed 's/~.*//')" "$version"
+same "$(sed -n 's/^Version: *//p' "$ROOT/dist/latchkey.spec")" "${version%-*}"
 for script in postinst postrm; do
     dpkg-deb -I latchkey_*.deb $script >$script
     holds sh -n $script
