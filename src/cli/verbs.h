@@ -54,6 +54,7 @@ CK_RV secret_delete(struct cli *cli);
 CK_RV ssh_agent(struct cli *cli);
 CK_RV object_uri(struct cli *cli);
 CK_RV example(struct cli *cli);
+CK_RV migrate_softhsm(struct cli *cli);
 CK_RV setup(struct cli *cli);
 CK_RV migrate_tpm2_pkcs11(struct cli *cli);
 CK_RV tpm_status(struct cli *cli);
