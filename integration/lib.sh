@@ -244,7 +244,7 @@ follow() {
     }
     (
         cd "$PAGE_WORLD"
-        own_pids env -i "${as[@]}" env HOME="$PAGE_WORLD" LANG=C.UTF-8 \
+        own_pids timeout -k 5 "${PAGE_TIME:-600}" env -i "${as[@]}" env HOME="$PAGE_WORLD" LANG=C.UTF-8 \
             PATH="$PAGE_WORLD/build:/usr/sbin:/usr/bin:/sbin:/bin" bash -eux recipes
     ) >"$PAGE_WORLD/out" 2>"$PAGE_WORLD/trace" </dev/null || {
         tail -n 40 "$PAGE_WORLD/out" "$PAGE_WORLD/trace" >&2

@@ -187,8 +187,12 @@ static CK_RV move_token(struct move *v)
     TRY(check_token(cli, v->m, v->t));
     TRY(token_find_empty(cli));
     TRY(read_pins(cli, v->m, v->t, &pin, &new_pin, &so_pin));
-    TRY(token_make(cli, v->t->label, &so_pin, &new_pin));
-    CK_RV rv = fill(v, secret_bytes(&pin), &new_pin);
+    bool made = false;
+    CK_RV rv = token_make(cli, v->t->label, &so_pin, &new_pin, &made);
+    if (!made)
+        return rv;
+    if (rv == CKR_OK)
+        rv = fill(v, secret_bytes(&pin), &new_pin);
     cli->module.p11->C_CloseAllSessions(cli->token.slot);
     cli->token.session = 0;
     if (rv == CKR_OK)

@@ -104,7 +104,7 @@ const struct verb verbs[] = {
          O(GENERATE_SO_PIN) | O(MAX_PIN_TRIES),
      "make a token: set its SO PIN and its user PIN",
      "The SO PIN gives the token a new user PIN when that one is forgotten; keep it apart.\n"
-     "With --unattended the user PIN is 256 random bits in a file that only you can read, and\n"
+     "With --unattended the user PIN is 155 random bits in a file that only you can read, and\n"
      "wrong PINs are not counted: a power cut at the wrong moment locks nothing out.\n"
      "With --max-pin-tries the token has a count of its own, and wrong PINs lock it alone;\n"
      "token reset-pin opens it again.",
@@ -182,7 +182,7 @@ const struct verb verbs[] = {
      NULL, object_list},
     {"uri", "[NAME]", 0, 1, TOKEN | PIN | O(LOGIN) | O(CLASS),
      "print the pkcs11: URI of a key, a certificate, or of all tokens",
-     "With --pin-file the URI says where the PIN is: pin-source=file:/…", print_uri},
+     "With --pin-file the URI says where the PIN is: pin-source=file:/…", object_uri},
     {"example", "[PROGRAM KEY]", 0, 2, TOKEN | O(PIN_FILE) | O(OUT),
      "print a configuration for a program that is to use the key",
      "Without arguments: the programs. With --pin-file the configuration names that file.",

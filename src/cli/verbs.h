@@ -52,7 +52,7 @@ CK_RV secret_get(struct cli *cli);
 CK_RV secret_list(struct cli *cli);
 CK_RV secret_delete(struct cli *cli);
 CK_RV ssh_agent(struct cli *cli);
-CK_RV print_uri(struct cli *cli);
+CK_RV object_uri(struct cli *cli);
 CK_RV example(struct cli *cli);
 CK_RV migrate_softhsm(struct cli *cli);
 CK_RV setup(struct cli *cli);
