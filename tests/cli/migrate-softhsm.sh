@@ -208,6 +208,19 @@ exits 1 lk key export ec --pin-file pin --tss2 --password-file pin
 complains 'stays: it wants .* a trusted key to be wrapped by'
 destroy site
 
+# --- one key, out of SoftHSM under another ------------------------------------------------------------------
+head -c 32 /dev/urandom >kek
+succeeds lk token create --label new --pin-file pin --so-pin-file so-pin
+for module in "$OLD_MODULE" ''; do
+    token=${module:+site}
+    MODULE=$module succeeds lk key import kek --type aes --usage wrap --token "${token:-new}" --label kek --id 20 --pin-file pin
+done
+MODULE=$OLD_MODULE succeeds lk key wrap leaves --with kek --token site --mechanism aes-key-wrap-pad --pin-file pin -o wrapped
+succeeds lk key unwrap wrapped --with kek --token new --mechanism aes-kwp --type ec --label leaves --pin-file pin
+succeeds lk key export leaves --token new
+holds cmp out leaves.spki
+destroy new
+
 # --- several tokens -----------------------------------------------------------------------------------
 old --init-token --free --label other --so-pin 11111111 --pin 123456
 succeeds migrate tokens pin --json
