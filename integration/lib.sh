@@ -224,7 +224,7 @@ uri() {
 
 # follow PAGE [root]: does what the page tells its reader: its blocks marked "sh test", in one shell that ends at the
 # first command that fails, in a new home of an ordinary user (or of root), $PAGE_WORLD. The command and the module are
-# in its build/, as after a build, and in PATH. What was printed is in $PAGE_WORLD/out, the shell's trace in
+# in its build/, as after a build, and in PATH; integration/ is beside it. What was printed is in $PAGE_WORLD/out, the shell's trace in
 # $PAGE_WORLD/trace. A page starts its simulator and ends the servers that it starts.
 follow() {
     local page=$1 as=()
@@ -232,6 +232,7 @@ follow() {
     at_exit+=("rm -rf '$PAGE_WORLD'")
     mkdir "$PAGE_WORLD/build"
     cp "$MODULE" "$BUILD/latchkey" "$PAGE_WORLD/build/"
+    cp -r "$ROOT/integration" "$PAGE_WORLD/"
     # shellcheck disable=SC2016 # Markdown's backquotes
     sed -n '/^```sh test$/,/^```$/{/^```/!p}' "$ROOT/$page" >"$PAGE_WORLD/recipes"
     [ -s "$PAGE_WORLD/recipes" ] || die "$page has lost its recipes"
