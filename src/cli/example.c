@@ -88,7 +88,7 @@ static CK_RV print_object(struct cli *cli, P11KitUri *uri, const char *pin)
     return CKR_OK;
 }
 
-CK_RV print_uri(struct cli *cli)
+CK_RV object_uri(struct cli *cli)
 {
     CLEANUP(uri_free) P11KitUri *uri = NULL;
     char path[PATH_MAX];

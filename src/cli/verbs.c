@@ -182,7 +182,7 @@ const struct verb verbs[] = {
      NULL, object_list},
     {"uri", "[NAME]", 0, 1, TOKEN | PIN | O(LOGIN) | O(CLASS),
      "print the pkcs11: URI of a key, a certificate, or of all tokens",
-     "With --pin-file the URI says where the PIN is: pin-source=file:/…", print_uri},
+     "With --pin-file the URI says where the PIN is: pin-source=file:/…", object_uri},
     {"example", "[PROGRAM KEY]", 0, 2, TOKEN | O(PIN_FILE) | O(OUT),
      "print a configuration for a program that is to use the key",
      "Without arguments: the programs. With --pin-file the configuration names that file.",
@@ -220,6 +220,14 @@ const struct verb verbs[] = {
      "eval \"$(latchkey ssh-agent)\". With COMMAND it serves that, and ends with it.\n"
      "Ed25519, P-256, P-384, P-521 and RSA keys; new ones are seen without a new start.",
      ssh_agent},
+    {"migrate softhsm", "[STORE]", 0, 1, COMMON | PIN | NEW_PIN | SO_PIN | O(JSON) | O(LABEL),
+     "bring tokens over from SoftHSM",
+     "All its tokens, or the one of --label: keys, certificates, labels, IDs, what they may do. "
+     "The\n"
+     "keys go into the TPM where it has room for their kind. Asks for the old user PIN, which\n"
+     "becomes the new one unless --new-pin-file gives another, and for a new SO PIN. STORE is the\n"
+     "directory of the tokens. It is only read; a token that does not come over whole is not made.",
+     migrate_softhsm},
     {"migrate tpm2-pkcs11", "[STORE]", 0, 1, COMMON | PIN | NEW_PIN | SO_PIN | O(JSON) | O(LABEL),
      "bring tokens over from a store of tpm2-pkcs11",
      "All its tokens, or the one of --label, with their keys (the same keys of this TPM, so\n"

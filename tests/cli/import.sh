@@ -217,6 +217,31 @@ delete old
 openssl pkcs12 -export -nokeys -in p12.pem -passout file:password -out nokey.p12
 exits 1 lk key import nokey.p12 --label n --pin-file pin --password-file password
 complains 'cert import'
+openssl pkcs12 -export -nomac -inkey p12.key -in p12.pem -passout file:password -out nomac.p12
+exits 1 lk key import nomac.p12 --label n --pin-file pin --password-file wrong
+complains 'nomac.p12 cannot be decrypted'
+truncate -s 17M long.pem
+exits 1 lk key import long.pem --label n --pin-file pin
+complains 'too long for a key'
+openssl genrsa -primes 3 -out three.pem 2048 2>/dev/null
+exits 1 lk key import three.pem --label n --pin-file pin
+complains 'more than two primes'
+
+# issuers by their name in the file, and without any name
+openssl req -x509 -key ca.key -subj '/CN=Authority' -out authority.pem 2>/dev/null
+openssl req -x509 -key ca.key -subj '/O=Nameless' -out nameless.pem 2>/dev/null
+cat authority.pem nameless.pem >issuers.pem
+openssl pkcs12 -export -inkey p12.key -in p12.pem -certfile issuers.pem -caname 'called so' -passout file:password \
+    -out issuers.p12
+succeeds lk key import issuers.p12 --label srv --pin-file pin --password-file password
+succeeds lk cert export 'called so'
+holds cmp out authority.pem
+succeeds lk cert export issuer
+holds cmp out nameless.pem
+for cert in srv 'called so' issuer; do
+    succeeds lk cert delete "$cert" -y --pin-file pin
+done
+delete srv
 
 # --- all or nothing --------------------------------------------------------------------------------
 # the module refuses the private key, the public one, a certificate, the issuer's
@@ -227,14 +252,14 @@ before=$objects
     export REFUSING_MODULE=${MODULE:-$LATCHKEY_BUILD/latchkey-pkcs11.so}
     MODULE=$LATCHKEY_BUILD/tests/refusing-module.so
     for call in 1 2 3 4; do
-        export REFUSING_CALL=$call
+        export REFUSING_CALL=C_CreateObject:$call
         exits 6 lk key import full.p12 --label half --pin-file pin --password-file password
         what=('' "private key 'half'" "public key 'half'" "certificate 'half'" "certificate 'Test CA'")
         complains "cannot store the ${what[call]}"
         [ "$call" = 1 ] || complains 'Nothing was imported'
         exits 3 lk key show half --login --pin-file pin
     done
-    export REFUSING_CALL=5
+    export REFUSING_CALL=C_CreateObject:5
     succeeds lk key import full.p12 --label half --pin-file pin --password-file password
     exit "$FAILURES"
 ) || FAILURES=$((FAILURES + 1))
