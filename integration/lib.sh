@@ -216,7 +216,7 @@ make_key() {
 # uri TOKEN LABEL [TYPE]: the key's PKCS#11 URI; that of a private key names the PIN file.
 uri() {
     local type=${3:-private} pin=
-    [ "$type" != private ] || pin="?pin-source=file:$PIN_FILE"
+    [ "$type" != private ] || pin="?pin-source=$PIN_FILE"
     echo "pkcs11:token=$1;object=$2;type=$type$pin"
 }
 
