@@ -33,7 +33,7 @@ static CK_RV put_uri(struct cli *cli, CK_OBJECT_CLASS cls, const struct object *
     ret->n--;
     if (!pin)
         return CKR_OK;
-    TRY(put_text(ret, "?pin-source=file:"));
+    TRY(put_text(ret, "?pin-source=")); /* GnuTLS takes no "file:" before the path, all take none */
     return put_text(ret, pin);
 }
 

@@ -182,7 +182,7 @@ const struct verb verbs[] = {
      NULL, object_list},
     {"uri", "[NAME]", 0, 1, TOKEN | PIN | O(LOGIN) | O(CLASS),
      "print the pkcs11: URI of a key, a certificate, or of all tokens",
-     "With --pin-file the URI says where the PIN is: pin-source=file:/…", object_uri},
+     "With --pin-file the URI says where the PIN is: pin-source=/…", object_uri},
     {"example", "[PROGRAM KEY]", 0, 2, TOKEN | O(PIN_FILE) | O(OUT),
      "print a configuration for a program that is to use the key",
      "Without arguments: the programs. With --pin-file the configuration names that file.",
