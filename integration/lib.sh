@@ -224,14 +224,9 @@ uri() {
 
 # follow PAGE [root]: does what the page tells its reader: its blocks marked "sh test", in one shell that ends at the
 # first command that fails, in a new home of an ordinary user (or of root), $PAGE_WORLD. The command and the module are
-<<<<<<< HEAD
-# in its build/, as after a build, and in PATH. What was printed is in $PAGE_WORLD/out, the shell's trace in
-# $PAGE_WORLD/trace. A page starts its simulator and ends the servers that it starts. What its reader has already, a
-# function prepare_page of the script puts into $PAGE_WORLD.
-=======
-# in its build/, as after a build, and in PATH; integration/ is beside it. What was printed is in $PAGE_WORLD/out, the shell's trace in
-# $PAGE_WORLD/trace. A page starts its simulator and ends the servers that it starts.
->>>>>>> middleware
+# in its build/, as after a build, and in PATH; integration/ is beside it. What was printed is in $PAGE_WORLD/out, the
+# shell's trace in $PAGE_WORLD/trace. A page starts its simulator and ends the servers that it starts. What its reader
+# has already, a function prepare_page of the script puts into $PAGE_WORLD.
 follow() {
     local page=$1 as=()
     PAGE_WORLD=$(TMPDIR=/tmp mktemp -d) # where other users can pass, too

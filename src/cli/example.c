@@ -1,4 +1,4 @@
-/* `latchkey uri` and `latchkey example`: what to paste into other programs' configurations. */
+/* `latchkey uri`, `latchkey module` and `latchkey example`: what to paste into other programs' configurations. */
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -99,6 +99,15 @@ CK_RV object_uri(struct cli *cli)
     TRY(uri_parse(cli->args[0], URI_OBJECT, &uri));
     TRY(token_open(cli, uri, cli->option[OPT_LOGIN] ? OPEN_LOGIN : OPEN_READ));
     return print_object(cli, uri, pin);
+}
+
+/* ---- module ---- */
+
+CK_RV show_module(struct cli *cli)
+{
+    TRY(module_open(cli, NULL));
+    printf("%s\n", cli->module.path);
+    return CKR_OK;
 }
 
 /* ---- example ---- */
