@@ -105,7 +105,10 @@ CK_RV object_uri(struct cli *cli)
 
 CK_RV show_module(struct cli *cli)
 {
-    TRY(module_open(cli, NULL));
+    const char *why = "";
+    if (module_load(cli, &why) != CKR_OK)
+        return fail(EXIT_NO_MODULE, "Name it: --module FILE", "the module cannot be loaded: %s",
+                    why);
     printf("%s\n", cli->module.path);
     return CKR_OK;
 }
@@ -249,7 +252,7 @@ static CK_RV print_programs(void)
 {
     for (size_t i = 0; i < n_examples; i++) {
         const char *summary = (const char *)examples[i].text;
-        printf("%-14s%.*s\n", examples[i].name, (int)strcspn(summary, "\n"), summary);
+        printf("%-15s %.*s\n", examples[i].name, (int)strcspn(summary, "\n"), summary);
     }
     return CKR_OK;
 }
