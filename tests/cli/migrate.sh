@@ -102,6 +102,19 @@ holds cmp sig mac
 old_tool --token-label site --login --pin 123456 --sign -m ECDSA --label ec -i digest -o old.sig --signature-format openssl
 holds openssl pkeyutl -verify -pubin -inkey ec.spki -in digest -sigfile old.sig >verified
 
+# a key that was made since goes there by a file, to a token below latchkey's storage key
+succeeds lk key generate --label since --pin-file pin
+printf 'password of the file' >password
+succeeds lk key export since --pin-file pin --tss2 --password-file password -o since.pem
+ptool init --primary-handle 0x81000002
+ptool addtoken --pid 2 --label back --sopin 11111111 --userpin 123456
+ptool link --label back --key-label since --userpin 123456 --auth "$(cat password)" since.pem
+old_tool --token-label back --login --pin 123456 --sign -m ECDSA --label since -i digest -o old.sig --signature-format openssl
+succeeds lk key export since -o since.spki
+holds openssl pkeyutl -verify -pubin -inkey since.spki -in digest -sigfile old.sig >verified
+
+rm -rf old && cp -r before old
+
 # --- not twice; another PIN; what there is not ----------------------------------------------------------
 exits 7 migrate
 complains "there is a token 'site' already"
