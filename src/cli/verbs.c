@@ -187,6 +187,7 @@ const struct verb verbs[] = {
      "print a configuration for a program that is to use the key",
      "Without arguments: the programs. With --pin-file the configuration names that file.",
      example},
+    {"module", "", 0, 0, COMMON, "print the path of the module", NULL, show_module},
     {"setup", "[PROGRAM...]", 0, 8, COMMON | O(JSON) | O(DRY_RUN) | O(REMOVE) | O(YES),
      "tell the programs of this machine of the module",
      "p11-kit, OpenSSL, NSS (Chromium, Firefox's profiles), Firefox's policy, ssh: those that are\n"

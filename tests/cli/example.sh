@@ -33,6 +33,10 @@ exits 3 lk uri web --class cert
 exits 2 lk uri web --class certificate
 complains '--class is private'
 
+succeeds lk module
+same "$(cat out)" "$(realpath "$COMMAND" | xargs dirname)/latchkey-pkcs11.so"
+exits 8 lk module --module /nowhere.so
+
 # --- example ---------------------------------------------------------------------------------------
 succeeds lk example
 for program in nginx openssl; do
