@@ -167,16 +167,24 @@ tpm_stop() {
 
 # --- a test's own world --------------------------------------------------------------------------
 
-# scratch: an empty directory $WORK, a simulator and a store in it, and the PIN files; everything
-# ends with the script. The configuration is in a file, because servers lose their environment.
+# scratch [GROUP]: an empty directory $WORK, a simulator and a store in it, and the PIN files; everything
+# ends with the script. The configuration is in a file, because servers lose their environment. Members of
+# GROUP, which only root can name, reach the TPM and the store, but not the PIN files.
 scratch() {
-    WORK=$(mktemp -d)
+    local group=${1:-} parent=${TMPDIR:-/tmp}
+    [ -z "$group" ] || parent=/tmp # where other users can pass, too
+    WORK=$(mktemp -d -p "$parent")
     at_exit+=("rm -rf '$WORK'")
     PIN_FILE=$WORK/pin SO_PIN_FILE=$WORK/so-pin
     printf 12345678 >"$PIN_FILE"
     printf 87654321 >"$SO_PIN_FILE"
+    chmod 600 "$PIN_FILE" "$SO_PIN_FILE"
     [ -z "${LATCHKEY_PRELOAD:-}" ] || preload "$WORK/clients"
-    tpm_start "$WORK"
+    [ -z "$group" ] || {
+        chmod 755 "$WORK"
+        install -d -m 2770 -g "$group" "$WORK/store"
+    }
+    tpm_start "$WORK" "$group"
     # Tests stop clients in the middle; none of that may lock the others out.
     tpm2_dictionarylockout -T "$TCTI" -s -n 1000 -t 1 -l 1
     configure "$WORK"
@@ -208,7 +216,7 @@ make_key() {
 # uri TOKEN LABEL [TYPE]: the key's PKCS#11 URI; that of a private key names the PIN file.
 uri() {
     local type=${3:-private} pin=
-    [ "$type" != private ] || pin="?pin-source=file:$PIN_FILE"
+    [ "$type" != private ] || pin="?pin-source=$PIN_FILE"
     echo "pkcs11:token=$1;object=$2;type=$type$pin"
 }
 
@@ -216,25 +224,28 @@ uri() {
 
 # follow PAGE [root]: does what the page tells its reader: its blocks marked "sh test", in one shell that ends at the
 # first command that fails, in a new home of an ordinary user (or of root), $PAGE_WORLD. The command and the module are
-# in its build/, as after a build, and in PATH. What was printed is in $PAGE_WORLD/out, the shell's trace in
-# $PAGE_WORLD/trace. A page starts its simulator and ends the servers that it starts.
+# in its build/, as after a build, and in PATH; integration/ is beside it. What was printed is in $PAGE_WORLD/out, the
+# shell's trace in $PAGE_WORLD/trace. A page starts its simulator and ends the servers that it starts. What its reader
+# has already, a function prepare_page of the script puts into $PAGE_WORLD.
 follow() {
     local page=$1 as=()
     PAGE_WORLD=$(TMPDIR=/tmp mktemp -d) # where other users can pass, too
     at_exit+=("rm -rf '$PAGE_WORLD'")
     mkdir "$PAGE_WORLD/build"
     cp "$MODULE" "$BUILD/latchkey" "$PAGE_WORLD/build/"
+    cp -r "$ROOT/integration" "$PAGE_WORLD/"
     # shellcheck disable=SC2016 # Markdown's backquotes
     sed -n '/^```sh test$/,/^```$/{/^```/!p}' "$ROOT/$page" >"$PAGE_WORLD/recipes"
     [ -s "$PAGE_WORLD/recipes" ] || die "$page has lost its recipes"
     chmod 755 "$PAGE_WORLD"
+    ! declare -F prepare_page >/dev/null || prepare_page
     [ "$(id -u)" != 0 ] || [ "${2:-}" = root ] || {
         chown -R nobody:nogroup "$PAGE_WORLD"
         as=(setpriv --reuid=nobody --regid=nogroup --clear-groups)
     }
     (
         cd "$PAGE_WORLD"
-        own_pids env -i "${as[@]}" env HOME="$PAGE_WORLD" LANG=C.UTF-8 \
+        own_pids timeout -k 5 "${PAGE_TIME:-600}" env -i "${as[@]}" env HOME="$PAGE_WORLD" LANG=C.UTF-8 \
             PATH="$PAGE_WORLD/build:/usr/sbin:/usr/bin:/sbin:/bin" bash -eux recipes
     ) >"$PAGE_WORLD/out" 2>"$PAGE_WORLD/trace" </dev/null || {
         tail -n 40 "$PAGE_WORLD/out" "$PAGE_WORLD/trace" >&2

@@ -57,9 +57,19 @@ check_links() { # FILE
     done < <(matches '\]\([^):#]+\)' "$1" | sed 's/^](//; s/)$//')
 }
 
-diff <(integration/run --list) <(ls integration/test-*.sh | sed 's,.*/test-,,; s,\.sh$,,' | sort) ||
+diff <(integration/run --list) <(printf '%s\n' integration/test-*.sh | sed 's,.*/test-,,; s,\.sh$,,' | sort) ||
     die 'integration/programs and integration/test-*.sh differ'
 ok 'each script of integration/ is in integration/programs'
+
+# The messages that docs/troubleshooting.md explains are in the sources, whose long ones are broken over lines.
+sources=$(cat src/*/*.c store/*.c | sed -E ':all; N; $!b all; s/"[ \n]+"//g')
+n=0
+while read -r message; do
+    n=$((n + 1))
+    grep -qF -- "$message" <<<"$sources" || die "docs/troubleshooting.md: nothing says '$message'"
+done < <(sed -n '/^## latchkey says/,/^## Programs/s/^| `\([^`]*\)`.*/\1/p' docs/troubleshooting.md)
+[ "$n" -gt 15 ] || die 'docs/troubleshooting.md has lost its messages'
+ok "docs/troubleshooting.md: $n messages are the sources'"
 
 for file in docs/*.md ARCHITECTURE.md README.md SECURITY.md; do
     check_tests "$file"

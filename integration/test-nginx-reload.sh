@@ -75,7 +75,7 @@ at_exit+=(nginx_stop) # the list is run from its end: before $WORK goes
 
 load_start() {
     rm -f load/*
-    spawn python3 "$ROOT/integration/nginx_load.py" "$PORT" ca.crt load >load/result
+    spawn python3 "$ROOT/integration/web_load.py" "$PORT" ca.crt load >load/result
     load_pid=$!
     wait_long 'an answer' test -e load/begun
 }
@@ -84,7 +84,7 @@ load_start() {
 load_stop() {
     touch load/stop
     wait "$load_pid"
-    # shellcheck disable=SC1091 # written by nginx_load.py
+    # shellcheck disable=SC1091 # written by web_load.py
     . load/result
     # shellcheck disable=SC2154 # set there
     [ "$failed" = 0 ] || die "$failed of $done requests failed"

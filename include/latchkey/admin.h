@@ -50,7 +50,8 @@ typedef struct LATCHKEY_TOKEN_STATUS {
 typedef void (*LATCHKEY_FINDING)(void *context, CK_ULONG level, const char *id, const char *text,
                                  const char *remedy);
 
-#define LATCHKEY_SEALED_MAX 128 /* bytes of a sealed data object (TPM 2.0 part 2, MAX_SYM_DATA) */
+#define LATCHKEY_SEALED_MAX 128  /* bytes of a sealed data object (TPM 2.0 part 2, MAX_SYM_DATA) */
+#define LATCHKEY_BLOB_MAX   2048 /* bytes of a TPM2B_PUBLIC, of a TPM2B_PRIVATE */
 
 /* A key, or a sealed data object, that another program had this TPM make: wrapped for its parent,
  * or made persistent. All are in the TPM's own form (TPM2B_PUBLIC, TPM2B_PRIVATE). */
@@ -65,11 +66,11 @@ typedef struct LATCHKEY_TPM_KEY {
     CK_ULONG ulPrivateLen;
     CK_BYTE_PTR pAuth; /* its authorization */
     CK_ULONG ulAuthLen;
-    CK_ULONG ulValueLen; /* bytes of an HMAC key, which the TPM does not tell */
+    CK_ULONG ulValueLen; /* bytes of an HMAC key that no TPM made: nothing tells them */
 } LATCHKEY_TPM_KEY;
 
 typedef struct LATCHKEY_ADMIN {
-    CK_VERSION version; /* 1.1: PinTries, KeyAdopt, ForeignUnseal */
+    CK_VERSION version; /* 1.1: PinTries, KeyAdopt, ForeignUnseal; 1.2: KeyRelease */
 
     /* Deletes a token: its objects, its row, its NV indices. pSoPin proves the right; with force it
      * may be NULL (the keys are lost either way). CKR_PIN_INCORRECT, CKR_PIN_LOCKED,
@@ -114,6 +115,16 @@ typedef struct LATCHKEY_ADMIN {
     CK_RV(*ForeignUnseal)
     (CK_SESSION_HANDLE hSession, LATCHKEY_TPM_KEY *pObject, CK_BYTE_PTR pData,
      CK_ULONG_PTR pulDataLen);
+
+    /* Since 1.2. The way back (user logged in): fills in parent, pPublic and pPrivate, into
+     * LATCHKEY_BLOB_MAX bytes each, with the key under the authorization pAuth, for programs that
+     * know nothing of the token; its own key stays as it is. Lengths as in section 5.2 of 2.40.
+     * CKR_KEY_NOT_WRAPPABLE: the key is not in the TPM; CKR_KEY_UNEXTRACTABLE: it bears a condition
+     * that only the token holds to (CKA_ALWAYS_AUTHENTICATE, CKA_ALLOWED_MECHANISMS,
+     * CKA_WRAP_WITH_TRUSTED); CKR_KEY_FUNCTION_NOT_PERMITTED: other programs do not find its
+     * parent. */
+    CK_RV(*KeyRelease)
+    (CK_SESSION_HANDLE hSession, CK_OBJECT_HANDLE hKey, LATCHKEY_TPM_KEY *pKey);
 } LATCHKEY_ADMIN;
 
 #endif

@@ -11,17 +11,34 @@
 #include "public_key.h"
 #include "tss2_file.h"
 
-/* TPMI_ALG_PUBLIC, TPM 2.0 part 2, 12.2.2: the number behind a TPM2B_PUBLIC's size. */
+/* TPMI_ALG_PUBLIC, TPM 2.0 part 2, 12.2.2, and the hash that a keyedhash may be bound to. */
 static const struct {
-    unsigned algorithm;
+    unsigned algorithm, hash;
     const char *kind;
-} kinds[] = {{0x0001, "rsa"}, {0x0023, "ec"}, {0x0025, "aes"}, {0x0008, "generic"}};
+} kinds[] = {{0x0001, 0, "rsa"},
+             {0x0023, 0, "ec"},
+             {0x0025, 0, "aes"},
+             {0x0008, 0, "generic"},
+             {0x0008, 0x0004, "hmac-sha1"},
+             {0x0008, 0x000B, "hmac-sha256"},
+             {0x0008, 0x000C, "hmac-sha384"},
+             {0x0008, 0x000D, "hmac-sha512"}};
+enum { ALG_KEYEDHASH = 0x0008, ALG_HMAC = 0x0005 };
+enum { AT_TYPE = 2, AT_POLICY = 10 }; /* in a TPM2B_PUBLIC; behind the policy are the parameters */
+
+static unsigned number_at(struct bytes b, size_t at)
+{
+    return at + 2 <= b.n ? (unsigned)(b.p[at] << 8 | b.p[at + 1]) : 0;
+}
 
 const struct key_kind *adopt_kind(struct bytes public)
 {
-    unsigned algorithm = public.n >= 4 ? (unsigned)(public.p[2] << 8 | public.p[3]) : 0;
+    unsigned algorithm = number_at(public, AT_TYPE), hash = 0;
+    size_t scheme = AT_POLICY + 2 + number_at(public, AT_POLICY);
+    if (algorithm == ALG_KEYEDHASH && number_at(public, scheme) == ALG_HMAC)
+        hash = number_at(public, scheme + 2);
     for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
-        if (kinds[i].algorithm == algorithm)
+        if (kinds[i].algorithm == algorithm && kinds[i].hash == hash)
             return key_kind_named(kinds[i].kind);
     return NULL;
 }
@@ -52,6 +69,11 @@ static CK_RV told(CK_RV rv, const char *source)
     case CKR_KEY_FUNCTION_NOT_PERMITTED:
         return fail(EXIT_FAILED, "LATCHKEY_LOG=error makes the module say what it lacks.",
                     "%s is of a kind that cannot be used here", source);
+    case CKR_KEY_SIZE_RANGE:
+        return fail(EXIT_FAILED, "'key import' takes the bytes themselves, in a file.",
+                    "%s is of a size that is not supported, or an HMAC key that no TPM made: "
+                    "nothing tells how long it is",
+                    source);
     case CKR_OBJECT_HANDLE_INVALID:
         return fail(EXIT_NOT_FOUND, "'tpm2_getcap handles-persistent' lists what there is.",
                     "there is no such key: %s", source);
@@ -131,19 +153,30 @@ static CK_RV check_admin(const struct cli *cli)
                       "newer");
 }
 
+static CK_RV check_length(const struct secret *password)
+{
+    return password->n <= 32 ? CKR_OK
+                             : fail(EXIT_USAGE, NULL, "a TPM's passwords have at most 32 bytes");
+}
+
+CK_RV adopt_password_file(const char *path, struct secret *ret)
+{
+    struct stat st;
+    if (stat(path, &st) == 0 && st.st_size == 0 && !S_ISFIFO(st.st_mode))
+        return CKR_OK;
+    TRY(pin_from_file(path, "password", ret));
+    return check_length(ret);
+}
+
 /* tpm2_encodeobject calls every key one with a password: an empty one may be meant. */
 static CK_RV ask_password(struct cli *cli, const char *source, struct secret *ret)
 {
     char prompt[400];
-    struct stat st;
-    const char *file = cli->option[OPT_PASSWORD_FILE];
-    if (file && stat(file, &st) == 0 && st.st_size == 0 && !S_ISFIFO(st.st_mode))
-        return CKR_OK;
+    if (cli->option[OPT_PASSWORD_FILE])
+        return adopt_password_file(cli->option[OPT_PASSWORD_FILE], ret);
     snprintf(prompt, sizeof(prompt), "Password of %.300s (Enter for none): ", source);
-    TRY(file ? pin_from_file(file, "password", ret)
-             : terminal_line(prompt, false, "--password-file", ret));
-    return ret->n <= 32 ? CKR_OK
-                        : fail(EXIT_USAGE, NULL, "a TPM's passwords have at most 32 bytes");
+    TRY(terminal_line(prompt, false, "--password-file", ret));
+    return check_length(ret);
 }
 
 static CK_RV plan_for(struct cli *cli, const struct key_kind *kind, const char *source,

@@ -12,6 +12,8 @@ const struct key_kind *adopt_kind(struct bytes public);
  * the messages, as in "the key in FILE". */
 CK_RV adopt_key(struct cli *cli, const struct key_plan *plan, LATCHKEY_TPM_KEY *key,
                 const char *source, struct handles *made);
+/* A TPM key's password: the file's first line; an empty file is an empty one. */
+CK_RV adopt_password_file(const char *path, struct secret *ret);
 CK_RV handles_add(struct handles *handles, CK_OBJECT_HANDLE handle);
 
 /* `latchkey key import` of such a file, and with --handle. */

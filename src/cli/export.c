@@ -5,6 +5,7 @@
 #include "file.h"
 #include "module.h"
 #include "public_key.h"
+#include "release.h"
 #include "ssh_wire.h"
 #include "uri.h"
 #include "verbs.h"
@@ -73,6 +74,10 @@ CK_RV key_export(struct cli *cli)
     CLEANUP(buf_free) struct buf text = {0};
     const char *wanted = cli->option[OPT_FORMAT] ? cli->option[OPT_FORMAT] : "pem";
     const struct form *form = form_named(wanted);
+    if (cli->option[OPT_TSS2])
+        return key_release(cli);
+    if (cli->option[OPT_PASSWORD_FILE])
+        return fail(EXIT_USAGE, NULL, "a public key has no password: --password-file needs --tss2");
     if (!form)
         return fail(EXIT_USAGE, NULL, "--format is pem, der or ssh, not '%s'", wanted);
     TRY(uri_parse(cli->args[0], URI_OBJECT, &uri));

@@ -7,6 +7,7 @@
 #include <openssl/provider.h>
 #include <stdio.h>
 #include <string.h>
+#include "bind_file.h"
 #include "file.h"
 #include "key_store.h"
 #include "pin.h"
@@ -200,7 +201,10 @@ CK_RV import_file_read(struct cli *cli, const char *path, struct bytes content,
     const unsigned char *at = content.p;
     PKCS12 *p12 = content.n ? d2i_PKCS12(NULL, &at, (long)content.n) : NULL;
     ERR_clear_error(); /* with one in the queue, PEM_read_bio_PrivateKey makes half a key of it */
-    CK_RV rv = p12 ? read_pkcs12(p12, &password, ret) : read_key(content, &password, ret);
+    CK_RV rv = p12                ? read_pkcs12(p12, &password, ret)
+               : bind_is(content) ? bind_read(content, path, &ret->key)
+                                  : read_key(content, &password, ret);
+    ret->private |= bind_is(content);
     PKCS12_free(p12);
     TRY(rv);
     TRY(find_kind(ret, path));

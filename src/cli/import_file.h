@@ -15,8 +15,9 @@ struct import_file {
 };
 void import_file_free(struct import_file *file);
 
-/* PKCS#8, traditional, encrypted or not, SubjectPublicKeyInfo, in PEM or DER; PKCS#12. The password
- * comes from --password-file or the terminal, where one is needed. Tells of a failure. */
+/* PKCS#8, traditional, encrypted or not, SubjectPublicKeyInfo, in PEM or DER; PKCS#12; BIND's
+ * .private. The password comes from --password-file or the terminal, where one is needed. Tells of
+ * a failure. */
 CK_RV import_file_read(struct cli *cli, const char *path, struct bytes content,
                        struct import_file *ret);
 /* A key's bytes, as they are or in hexadecimal (--format). */

@@ -120,7 +120,7 @@ CK_RV tss2_read(struct bytes content, const char *path, struct tss2_key *ret)
 static CK_RV fill(const struct tss2_key *key, TPM_KEY *der)
 {
     der->type = OBJ_txt2obj(loadable, 1);
-    der->empty_auth = key->empty_auth ? 0xFF : -1;
+    der->empty_auth = key->empty_auth ? 0xFF : 0; /* written: some programs take none for true */
     der->rsa_parent = -1;
     bool ok = der->type && ASN1_INTEGER_set_uint64(der->parent, key->parent) &&
               ASN1_OCTET_STRING_set(der->public, key->public.p, (int)key->public.n) &&

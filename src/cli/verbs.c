@@ -49,7 +49,9 @@ const struct option_row option_rows[OPTIONS] = {
     [OPT_EXTRACTABLE] = {"extractable", 0, NULL, NULL, "the key may leave the token, wrapped"},
     [OPT_FORMAT] = {"format", 0, "FORM", "raw hex pem der ssh spki",
                     "of a secret key raw or hex, of a public key pem, der or ssh"},
-    [OPT_PASSWORD_FILE] = {"password-file", 0, "FILE", NULL, "the password of what is imported"},
+    [OPT_TSS2] = {"tss2", 0, NULL, NULL, "the key itself, wrapped by the TPM, for other programs"},
+    [OPT_PASSWORD_FILE] = {"password-file", 0, "FILE", NULL,
+                           "the password of what comes in, or goes out with --tss2"},
     [OPT_NO_CERTIFICATES] = {"no-certificates", 0, NULL, NULL,
                              "leave the certificates of a PKCS#12 file out"},
     [OPT_HANDLE] = {"handle", 0, "HANDLE", NULL, "a key that is persistent in the TPM, 0x81…"},
@@ -102,7 +104,7 @@ const struct verb verbs[] = {
          O(GENERATE_SO_PIN) | O(MAX_PIN_TRIES),
      "make a token: set its SO PIN and its user PIN",
      "The SO PIN gives the token a new user PIN when that one is forgotten; keep it apart.\n"
-     "With --unattended the user PIN is 256 random bits in a file that only you can read, and\n"
+     "With --unattended the user PIN is 155 random bits in a file that only you can read, and\n"
      "wrong PINs are not counted: a power cut at the wrong moment locks nothing out.\n"
      "With --max-pin-tries the token has a count of its own, and wrong PINs lock it alone;\n"
      "token reset-pin opens it again.",
@@ -131,16 +133,23 @@ const struct verb verbs[] = {
      TOKEN | PIN | O(HANDLE) | O(JSON) | O(LABEL) | O(ID) | O(TYPE) | O(FORMAT) | O(USAGE) |
          O(EXTRACTABLE) | O(ALWAYS_AUTHENTICATE) | O(PASSWORD_FILE) | O(NO_CERTIFICATES) | O(FORCE),
      "store a key from a file",
-     "PKCS#8, RSA or EC PRIVATE KEY, PUBLIC KEY, in PEM or DER; PKCS#12 with its certificates; "
-     "the\n"
-     "bytes of a secret key with --type. FILE - is standard input. All of it is stored, or "
-     "nothing.\n"
+     "PKCS#8, RSA or EC PRIVATE KEY, PUBLIC KEY, in PEM or DER; PKCS#12 with its certificates;\n"
+     "BIND's .private; the bytes of a secret key with --type. FILE - is standard input.\n"
+     "All of it is stored, or nothing.\n"
      "TSS2 PRIVATE KEY files and, with --handle, persistent keys are keys of this TPM: the token\n"
      "gets the same key, and the program that made it keeps its own.\n"
      "A key that is there already is imported again with --force only.",
      key_import},
-    {"key export", "KEY", 1, 1, TOKEN | PIN | O(LOGIN) | O(FORMAT) | O(OUT), "print the public key",
-     "In PEM, DER or as a line for OpenSSH's authorized_keys.", key_export},
+    {"key export", "KEY", 1, 1,
+     TOKEN | PIN | O(LOGIN) | O(FORMAT) | O(OUT) | O(TSS2) | O(PASSWORD_FILE),
+     "print the public key",
+     "In PEM, DER or as a line for OpenSSH's authorized_keys.\n"
+     "With --tss2 a TSS2 PRIVATE KEY file: the key as this TPM has wrapped it, under a password "
+     "of\n"
+     "its own, for tpm2-openssl, tpm2-tools and ssh-tpm-agent on this machine. It works without "
+     "the\n"
+     "token's PIN, and goes on when the key or the token is deleted here.",
+     key_export},
     {"key list", "", 0, 0, TOKEN | PIN | O(JSON) | O(LOGIN), "list the keys", NULL, key_list},
     {"key show", "KEY", 1, 1, TOKEN | PIN | O(JSON) | O(LOGIN), "show all that is known of a key",
      NULL, key_show},
@@ -173,11 +182,12 @@ const struct verb verbs[] = {
      NULL, object_list},
     {"uri", "[NAME]", 0, 1, TOKEN | PIN | O(LOGIN) | O(CLASS),
      "print the pkcs11: URI of a key, a certificate, or of all tokens",
-     "With --pin-file the URI says where the PIN is: pin-source=file:/…", print_uri},
+     "With --pin-file the URI says where the PIN is: pin-source=/…", object_uri},
     {"example", "[PROGRAM KEY]", 0, 2, TOKEN | O(PIN_FILE) | O(OUT),
      "print a configuration for a program that is to use the key",
      "Without arguments: the programs. With --pin-file the configuration names that file.",
      example},
+    {"module", "", 0, 0, COMMON, "print the path of the module", NULL, show_module},
     {"setup", "[PROGRAM...]", 0, 8, COMMON | O(JSON) | O(DRY_RUN) | O(REMOVE) | O(YES),
      "tell the programs of this machine of the module",
      "p11-kit, OpenSSL, NSS (Chromium, Firefox's profiles), Firefox's policy, ssh: those that are\n"
@@ -211,6 +221,14 @@ const struct verb verbs[] = {
      "eval \"$(latchkey ssh-agent)\". With COMMAND it serves that, and ends with it.\n"
      "Ed25519, P-256, P-384, P-521 and RSA keys; new ones are seen without a new start.",
      ssh_agent},
+    {"migrate softhsm", "[STORE]", 0, 1, COMMON | PIN | NEW_PIN | SO_PIN | O(JSON) | O(LABEL),
+     "bring tokens over from SoftHSM",
+     "All its tokens, or the one of --label: keys, certificates, labels, IDs, what they may do. "
+     "The\n"
+     "keys go into the TPM where it has room for their kind. Asks for the old user PIN, which\n"
+     "becomes the new one unless --new-pin-file gives another, and for a new SO PIN. STORE is the\n"
+     "directory of the tokens. It is only read; a token that does not come over whole is not made.",
+     migrate_softhsm},
     {"migrate tpm2-pkcs11", "[STORE]", 0, 1, COMMON | PIN | NEW_PIN | SO_PIN | O(JSON) | O(LABEL),
      "bring tokens over from a store of tpm2-pkcs11",
      "All its tokens, or the one of --label, with their keys (the same keys of this TPM, so\n"

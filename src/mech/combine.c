@@ -22,7 +22,7 @@ CK_RV combine_params_data(const struct mech *m, const CK_MECHANISM *in, const st
     (void)m;
     (void)key;
     READ_PARAM(CK_KEY_DERIVATION_STRING_DATA, p, in);
-    return params_append(p.string_data, p.string_data_len, &ret->derivation.data);
+    return params_append(p.pData, p.ulLen, &ret->derivation.data);
 }
 
 CK_RV combine_params_offset(const struct mech *m, const CK_MECHANISM *in,

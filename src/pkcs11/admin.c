@@ -100,8 +100,20 @@ static ENTRY(ForeignUnseal,
               CK_ULONG_PTR data_n),
              (session, object, data, data_n))
 
+    static CK_RV
+    KeyRelease_(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, LATCHKEY_TPM_KEY *key)
+{
+    SESSION(s, session);
+    if (!key || !entry_readable(key->pAuth, key->ulAuthLen) || !key->pPublic != !key->pPrivate)
+        return CKR_ARGUMENTS_BAD;
+    return session_key_out(s, object, key);
+}
+static ENTRY(KeyRelease,
+             (CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, LATCHKEY_TPM_KEY *key),
+             (session, object, key))
+
     LATCHKEY_ADMIN admin_list = {
-        .version = {1, 1},
+        .version = {1, 2},
         .TokenDestroy = TokenDestroy,
         .TokenStatus = TokenStatus,
         .TpmStatus = TpmStatus,
@@ -112,4 +124,5 @@ static ENTRY(ForeignUnseal,
         .PinTries = PinTries,
         .KeyAdopt = KeyAdopt,
         .ForeignUnseal = ForeignUnseal,
+        .KeyRelease = KeyRelease,
 };

@@ -2,7 +2,7 @@
 
 #include <latchkey/vendor.h>
 
-/* Keys of this TPM that other programs had it make, taken into a token. */
+/* Keys of this TPM that other programs had it make, taken into a token; and the way back. */
 
 static CK_KEY_TYPE hmac_type(enum hash h)
 {
@@ -62,9 +62,9 @@ static CK_RV describe(const struct tpm_adopted *k, size_t value_n, struct attrs 
     case TPM_KIND_HMAC:
         break;
     }
-    /* the TPM does not tell it */
-    TRY(key_check_value_length(CKK_GENERIC_SECRET, value_n));
-    return attrs_set_ulong(a, CKA_VALUE_LEN, (CK_ULONG)value_n);
+    size_t length = k->bits ? k->bits / 8 : value_n;
+    TRY(key_check_value_length(CKK_GENERIC_SECRET, length));
+    return attrs_set_ulong(a, CKA_VALUE_LEN, (CK_ULONG)length);
 }
 
 static CK_RV complete(struct session *s, const struct tpm_adopted *k, size_t value_n,
@@ -157,5 +157,68 @@ CK_RV session_unseal_foreign(struct session *s, const LATCHKEY_TPM_KEY *object, 
         return CKR_DEVICE_ERROR;
     *data_n = (CK_ULONG)content.n;
     memcpy(data, content.p, content.n);
+    return CKR_OK;
+}
+
+/* ---- the way back --------------------------------------------------------------------------- */
+
+/* What the TPM does not hold to, a copy outside of the token would be free of. */
+static CK_RV may_leave(const struct object *key, uint32_t *ret_parent)
+{
+    const struct attrs *a = &key->attrs;
+    if (object_protection(key) != PROTECTION_TPM)
+        return object_protection(key) == PROTECTION_NONE ? CKR_KEY_HANDLE_INVALID
+                                                         : CKR_KEY_NOT_WRAPPABLE;
+    if (attrs_true(a, CKA_ALWAYS_AUTHENTICATE) || attrs_true(a, CKA_WRAP_WITH_TRUSTED) ||
+        attrs_bytes(a, CKA_ALLOWED_MECHANISMS).n)
+        return CKR_KEY_UNEXTRACTABLE;
+    return tpm_parent_in_file(key->parent, ret_parent)
+               ? CKR_OK
+               : error_log(CKR_KEY_FUNCTION_NOT_PERMITTED,
+                           "the key's parent is a primary key that other programs do not make");
+}
+
+static bool put_blob(struct bytes blob, CK_BYTE *room, CK_ULONG *ret_n)
+{
+    bool fits = blob.n <= LATCHKEY_BLOB_MAX;
+    if (fits)
+        memcpy(room, blob.p, blob.n);
+    *ret_n = (CK_ULONG)blob.n;
+    return fits;
+}
+
+static CK_RV release(struct token *t, const struct object *key, LATCHKEY_TPM_KEY *ret)
+{
+    CLEANUP(key_release) struct held_key held = {0};
+    CLEANUP(buf_free) struct buf priv = {0};
+    TRY(key_hold(t, key, &held));
+    TRY(token_use_rv(tpm_rekey(t->lib->tpm, &held.tpm, BYTES(ret->pAuth, ret->ulAuthLen), &priv)));
+    return put_blob(buf_bytes(&key->pub), ret->pPublic, &ret->ulPublicLen) &&
+                   put_blob(buf_bytes(&priv), ret->pPrivate, &ret->ulPrivateLen)
+               ? CKR_OK
+               : CKR_DEVICE_ERROR;
+}
+
+/* What the key may do becomes the business of whoever has the copy: so it takes a user's login,
+ * also for a key that could be used without. */
+CK_RV session_key_out(struct session *s, CK_OBJECT_HANDLE handle, LATCHKEY_TPM_KEY *ret)
+{
+    CLEANUP(object_unref) struct object *key = NULL;
+    bool fits = ret->ulPublicLen >= LATCHKEY_BLOB_MAX && ret->ulPrivateLen >= LATCHKEY_BLOB_MAX;
+    uint32_t parent;
+    TOKEN_READ(s->token);
+    if (s->token->login != LOGIN_USER)
+        return CKR_USER_NOT_LOGGED_IN;
+    if (ret->ulAuthLen > TPM_AUTH)
+        return CKR_ARGUMENTS_BAD;
+    TRY(object_get_key(s, handle, CKR_KEY_HANDLE_INVALID, &key));
+    TRY(may_leave(key, &parent));
+    ret->ulPublicLen = ret->ulPrivateLen = LATCHKEY_BLOB_MAX;
+    if (!ret->pPublic)
+        return CKR_OK;
+    if (!fits)
+        return CKR_BUFFER_TOO_SMALL;
+    TRY(release(s->token, key, ret));
+    ret->parent = parent;
     return CKR_OK;
 }

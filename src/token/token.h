@@ -84,11 +84,12 @@ CK_RV session_generate_pair(struct session *s, const CK_MECHANISM *mechanism,
                             CK_OBJECT_HANDLE *ret_public, CK_OBJECT_HANDLE *ret_private);
 CK_RV session_generate_key(struct session *s, const CK_MECHANISM *mechanism,
                            const CK_ATTRIBUTE *template, CK_ULONG n, CK_OBJECT_HANDLE *ret);
-/* LATCHKEY_ADMIN's KeyAdopt and ForeignUnseal. */
+/* LATCHKEY_ADMIN's KeyAdopt, ForeignUnseal and KeyRelease. */
 CK_RV session_adopt(struct session *s, const LATCHKEY_TPM_KEY *key, const CK_ATTRIBUTE *template,
                     CK_ULONG n, CK_OBJECT_HANDLE *ret);
 CK_RV session_unseal_foreign(struct session *s, const LATCHKEY_TPM_KEY *object, CK_BYTE *data,
                              CK_ULONG *data_n);
+CK_RV session_key_out(struct session *s, CK_OBJECT_HANDLE key, LATCHKEY_TPM_KEY *ret);
 /* aad, tag …: NULL but for C_WrapKeyAuthenticated, whose mechanism has a message's parameter. */
 CK_RV session_wrap(struct session *s, const CK_MECHANISM *mechanism, CK_OBJECT_HANDLE wrapping,
                    CK_OBJECT_HANDLE key, const struct bytes *aad, CK_BYTE *out, CK_ULONG *out_n);

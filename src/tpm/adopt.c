@@ -68,6 +68,15 @@ static CK_RV describe_aes(const TPMT_PUBLIC *p, struct tpm_adopted *ret)
     return CKR_OK;
 }
 
+/* One that the TPM made is as long as a digest of its scheme's hash or, without a scheme, of its
+ * Name's (part 4, CryptGenerateKeyedHash). */
+static unsigned hmac_bits(const TPMT_PUBLIC *p, enum hash bound)
+{
+    enum hash h = bound != HASH_NONE ? bound : key_hash_of(p->nameAlg);
+    bool made = (p->objectAttributes & TPMA_OBJECT_SENSITIVEDATAORIGIN) && h != HASH_NONE;
+    return made ? 8 * (unsigned)hash_size(h) : 0;
+}
+
 static CK_RV describe_hmac(const TPMT_PUBLIC *p, struct tpm_adopted *ret)
 {
     const TPMT_KEYEDHASH_SCHEME *scheme = &p->parameters.keyedHashDetail.scheme;
@@ -75,11 +84,12 @@ static CK_RV describe_hmac(const TPMT_PUBLIC *p, struct tpm_adopted *ret)
         return refuse("it is sealed data, not a key");
     ret->kind = TPM_KIND_HMAC;
     ret->hash = HASH_NONE;
-    if (scheme->scheme == TPM2_ALG_NULL)
-        return CKR_OK;
     if (scheme->scheme == TPM2_ALG_HMAC)
         ret->hash = key_hash_of(scheme->details.hmac.hashAlg);
-    return ret->hash == HASH_NONE ? refuse("latchkey does not know its scheme") : CKR_OK;
+    if (scheme->scheme != TPM2_ALG_NULL && ret->hash == HASH_NONE)
+        return refuse("latchkey does not know its scheme");
+    ret->bits = hmac_bits(p, ret->hash);
+    return CKR_OK;
 }
 
 static CK_RV describe(struct tpm_adopted *ret)

@@ -72,14 +72,15 @@ static const struct {
     TPMI_ALG_PUBLIC type;
     bool no_da;
     uint16_t unique; /* zeros in each part of the template's unique field */
+    uint32_t file;   /* as a TSS2 PRIVATE KEY names it for everybody; 0: it has no such name */
 } primaries[] = {
-    {TPM2_ALG_ECC, true, 32}, /* latchkey's own: the TCG's ECC P-256 SRK */
+    {TPM2_ALG_ECC, true, 32, 0}, /* latchkey's own: the TCG's ECC P-256 SRK */
     /* parent of TSS2 PRIVATE KEY files that name a hierarchy (ASN.1 Specification for TPM 2.0 Key
      * Files, 3.1.8), and of tpm2-pkcs11's "tss2-engine-key" */
-    {TPM2_ALG_ECC, true, 0},
-    {TPM2_ALG_RSA, true, 0},
-    {TPM2_ALG_RSA, false, 0}, /* tpm2_createprimary without options */
-    {TPM2_ALG_ECC, false, 0}, /* tpm2_createprimary -G ecc */
+    {TPM2_ALG_ECC, true, 0, TPM2_RH_OWNER},
+    {TPM2_ALG_RSA, true, 0, 0},  /* meant so where the TPM has no ECC, tried nowhere else */
+    {TPM2_ALG_RSA, false, 0, 0}, /* tpm2_createprimary without options */
+    {TPM2_ALG_ECC, false, 0, 0}, /* tpm2_createprimary -G ecc */
 };
 
 size_t parent_primaries(void)
@@ -90,6 +91,12 @@ size_t parent_primaries(void)
 bool parent_is_primary(TPM2_HANDLE handle)
 {
     return handle < parent_primaries();
+}
+
+bool tpm_parent_in_file(uint32_t handle, uint32_t *ret)
+{
+    *ret = parent_is_primary(handle) ? primaries[handle].file : handle;
+    return *ret != 0;
 }
 
 static void primary_rsa(TPMT_PUBLIC *ret)

@@ -79,7 +79,7 @@ void residents_forget(struct tpm *t)
     memset(t->key, 0, sizeof(t->key));
     memset(t->extra, 0, sizeof(t->extra));
     t->primary = 0;
-    secret_wipe(&t->session, sizeof(t->session));
+    session_wipe(&t->session);
 }
 
 static void evict(struct tpm *t, struct resident *r)
@@ -181,7 +181,7 @@ void residents_flush(struct tpm *t)
         evict(t, &t->key[i]);
     if (t->session.handle)
         flush_handle(t, t->session.handle);
-    secret_wipe(&t->session, sizeof(t->session));
+    session_wipe(&t->session);
 }
 
 static struct resident *find(struct tpm *t, struct bytes name)
@@ -274,7 +274,7 @@ void key_session_end(struct tpm *t)
     if (!t->managed || !t->session.handle) /* an error answer does not end a session */
         return;
     flush_handle(t, t->session.handle);
-    secret_wipe(&t->session, sizeof(t->session));
+    session_wipe(&t->session);
 }
 
 static void set_session(struct cmd *c, struct session *s, struct bytes auth, bool in, bool out)
@@ -301,11 +301,6 @@ static bool renew(struct tpm *t, TSS2_RC rc)
     return true;
 }
 
-CK_RV key_use(struct tpm *t, const struct tpm_key *key, struct cmd *c)
-{
-    return key_use_with(t, key, c, 1);
-}
-
 /* One try: the key and the session are there, then the command. */
 static CK_RV use_once(struct tpm *t, const struct tpm_key *key, struct bytes name, struct cmd *c,
                       bool in, bool out)
@@ -314,6 +309,10 @@ static CK_RV use_once(struct tpm *t, const struct tpm_key *key, struct bytes nam
     struct session *s;
     TRY(key_load(t, key, name, &r));
     TRY(key_session(t, &s));
+    if (c->handles > 1) { /* found now: a primary that the key was loaded below is gone again */
+        TRY(parent_handle(t, &key->parent, &c->handle[1].handle));
+        c->handle[1].name = key->parent.name;
+    }
     set_session(c, s, key->auth, in && s, out && s);
     c->handle[0] = (struct cmd_handle){r->handle, BYTES(r->name, r->name_n)};
     if (c->makes_handle)
@@ -324,7 +323,7 @@ static CK_RV use_once(struct tpm *t, const struct tpm_key *key, struct bytes nam
     return rv;
 }
 
-CK_RV key_use_with(struct tpm *t, const struct tpm_key *key, struct cmd *c, unsigned handles)
+static CK_RV use(struct tpm *t, const struct tpm_key *key, struct cmd *c, unsigned handles)
 {
     uint8_t name[NAME_MAX_SIZE];
     size_t name_n;
@@ -350,6 +349,16 @@ CK_RV key_use_with(struct tpm *t, const struct tpm_key *key, struct cmd *c, unsi
     }
     key_session_end(t);
     return rv;
+}
+
+CK_RV key_use(struct tpm *t, const struct tpm_key *key, struct cmd *c)
+{
+    return use(t, key, c, 1);
+}
+
+CK_RV key_use_below(struct tpm *t, const struct tpm_key *key, struct cmd *c)
+{
+    return use(t, key, c, 2);
 }
 
 void tpm_key_drop(struct tpm *t, struct bytes pub)

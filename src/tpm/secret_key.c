@@ -304,10 +304,8 @@ CK_RV tpm_rekey(struct tpm *t, const struct tpm_key *key, struct bytes new_auth,
 {
     HOLD(t);
     COMMAND(c, ObjectChangeAuth, .encrypt_in = KEY_SESSION);
-    TRY(parent_handle(t, &key->parent, &c.handle[1].handle));
-    c.handle[1].name = key->parent.name;
     cmd_put_2b(&c, new_auth);
-    TRY(key_use_with(t, key, &c, 2));
+    TRY(key_use_below(t, key, &c));
     TRY(error_tpm(ERROR_TPM_ANY, c.name, c.rc));
     struct bytes priv = cmd_get_2b(&c);
     TRY(cmd_parsed(&c));

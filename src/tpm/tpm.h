@@ -277,7 +277,7 @@ struct tpm_adopted {
     struct buf pub, priv;
     enum tpm_kind kind;
     enum curve curve; /* EC */
-    unsigned bits;    /* AES */
+    unsigned bits;    /* AES; HMAC, or 0 where the TPM does not tell */
     enum hash hash;   /* HMAC: the only one it may be used with, or HASH_NONE */
     struct buf modulus, exponent, point;
     bool local;   /* made in this TPM, never to leave it */
@@ -297,6 +297,10 @@ CK_RV tpm_adopt(struct tpm *t, const struct tpm_parent *salt, const struct tpm_f
 /* The content of a sealed data object of another program. Codes as above. */
 CK_RV tpm_unseal_foreign(struct tpm *t, const struct tpm_parent *salt,
                          const struct tpm_foreign *object, struct secret *ret);
+
+/* How a TSS2 PRIVATE KEY file names this parent of a key; false: a primary that programs do not
+ * make by themselves. */
+bool tpm_parent_in_file(uint32_t handle, uint32_t *ret);
 
 /* The key will not be used again soon (destroyed, its session closed): give up its slot. */
 void tpm_key_drop(struct tpm *t, struct bytes pub);

@@ -30,7 +30,7 @@ static void examples(void **state)
     assert_derives(&prepend, key, 3, unhex("89ABCD"));
     assert_derives(&exclusive_or, key, 0, unhex("88888888"));
     assert_derives(MECHANISM_WITH(CKM_EXTRACT_KEY_FROM_KEY, from), long_key, 2, unhex("9526"));
-    string.string_data_len = 2;
+    string.ulLen = 2;
     assert_derives(&exclusive_or, key, 0, unhex("8888"));
 }
 
@@ -63,7 +63,7 @@ static void as_another_type(void **state)
     assert_rv(CKR_ATTRIBUTE_VALUE_INVALID, derive(&append, key, aes, 4, &derived));
     assert_rv(CKR_TEMPLATE_INCOMPLETE, derive(&append, key, aes, 3, &derived));
     aes[3] = (CK_ATTRIBUTE)ATTR_ULONG(CKA_VALUE_LEN, 32);
-    string.string_data_len = 15; /* fewer bytes than asked for */
+    string.ulLen = 15; /* fewer bytes than asked for */
     assert_rv(CKR_KEY_SIZE_RANGE, derive(&append, key, aes, 4, &derived));
     assert_int_equal(derived, CK_INVALID_HANDLE);
 }

@@ -505,12 +505,13 @@ static bool step(const struct tpm_call *call, const struct fault *f, unsigned nt
 
 /* ---- the walk ------------------------------------------------------------------------------ */
 
-static unsigned long steps_of[PROXY_VANISH + 1], lasting_steps;
+static unsigned long steps_of[PROXY_VANISH + 1], lasting_steps, all_steps;
 
 static bool count_step(const struct tpm_call *call, const struct fault *f, unsigned nth)
 {
     if (!step(call, f, nth))
         return false;
+    all_steps++;
     if (f->times == 1)
         steps_of[f->kind]++;
     else
@@ -551,11 +552,16 @@ static void walk_table(const struct tpm_call *call, const struct fault *faults, 
             ;
 }
 
+/* Takes hours, and says how far it has come. */
 static void walk_all(const struct tpm_call *call)
 {
+    unsigned long before = all_steps;
     walk_codes(call);
     walk_table(call, wire_faults, COUNT(wire_faults));
     walk_table(call, lasting_faults, COUNT(lasting_faults));
+    printf("%s: %lu faults, %u complaints so far\n", call->name, all_steps - before,
+           walk.complaints);
+    fflush(stdout);
 }
 
 /* A code, and one of the other faults, at each command. */

@@ -4,10 +4,6 @@
 . "$(dirname "$0")/lib.sh"
 start_token
 
-found() { # LEVEL ID
-    json "any(f['level'] == '$1' and f['id'] == '$2' for f in d)"
-}
-
 succeeds lk doctor
 prints '^ok '
 succeeds lk doctor --json

@@ -134,6 +134,10 @@ d = json.load(open(sys.argv[1]))
 sys.exit(not eval(sys.argv[2]))' "$DIR/out" "$1" || fails "JSON: not so: $1"
 }
 
+found() { # LEVEL ID: in the doctor's JSON
+    json "any(f['level'] == '$1' and f['id'] == '$2' for f in d)"
+}
+
 same() { # ONE OTHER
     [ "$1" = "$2" ] || fails "'$1' is not '$2'"
 }

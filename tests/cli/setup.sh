@@ -53,7 +53,7 @@ state openssl 'done'
 state ssh 'done'
 [ -z "$(command -v modutil)" ] || state nss 'done'
 same "$(stat -c %a "$HOME/.ssh/config")" 600
-user ssh -F "$HOME/.ssh/config" -G host.example.org >out
+user ssh -T -F "$HOME/.ssh/config" -G host.example.org >out
 prints '^user me$'
 prints "^pkcs11provider $LIBRARY\$"
 user p11-kit list-modules >out 2>&1
@@ -72,7 +72,7 @@ same "$(tree)" "$(cat once)"
 mkdir "$HOME/moved"
 cp "$LIBRARY" "$HOME/moved/"
 succeeds user "$COMMAND" setup -y --module "$HOME/moved/latchkey-pkcs11.so"
-user ssh -F "$HOME/.ssh/config" -G host.example.org >out
+user ssh -T -F "$HOME/.ssh/config" -G host.example.org >out
 prints "^pkcs11provider $HOME/moved/latchkey-pkcs11.so\$"
 prints_not "^pkcs11provider $LIBRARY\$"
 if command -v modutil >/dev/null; then
@@ -149,7 +149,7 @@ succeeds root "$COMMAND" setup -y
 prints 'OPENSSL_CONF set to /etc/ssl/latchkey.cnf'
 root p11-kit list-modules >out 2>&1
 prints "^latchkey: $LIBRARY"
-root ssh -G host >out
+root ssh -T -G host >out
 prints "^pkcs11provider $LIBRARY\$"
 same "$(device 'd["policies"]["SecurityDevices"]["latchkey"]')" "$LIBRARY"
 succeeds root "$COMMAND" setup -y --remove

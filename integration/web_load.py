@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Requests without end to nginx, each over a TLS connection of its own: nginx_load.py PORT CA DIR.
+"""Requests without end to a web server, each over a TLS connection of its own: web_load.py PORT CA DIR.
 
 Makes DIR/begun with the first answer, ends when DIR/stop appears. While DIR/crash is there a worker may be killed, which ends the connections that are in it
 by nature; those are told apart. Prints what came of it as shell assignments; DIR/failures has the reasons.
