@@ -4,6 +4,9 @@
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 need openvpn socat openssl swtpm
+! port_open 8600 || skip 'port 8600, which the page uses, is taken'
+follow docs/openvpn.md
+grep -q '^\(.* \)\?\[me\] Peer Connection Initiated' "$PAGE_WORLD/out"
 scratch
 cd "$WORK"
 
@@ -100,6 +103,7 @@ for label in client-ec client-rsa; do
     server 1.3 --cert file.crt --key file.key
     # A PIN that is kept for 2 s: OpenVPN logs out, and asks for it again, before each new handshake.
     client $label 12345678 --pkcs11-pin-cache 2 --reneg-sec 3
+    wait_for 'the second handshake' at_least 2 'Control Channel' server.log
     wait_for 'the third handshake' at_least 3 'Control Channel' server.log
     at_least 3 "VERIFY OK: depth=0, CN=$label\$" server.log
     at_least 3 . client.asked

@@ -56,6 +56,7 @@ CK_RV object_uri(struct cli *cli);
 CK_RV example(struct cli *cli);
 CK_RV migrate_softhsm(struct cli *cli);
 CK_RV setup(struct cli *cli);
+CK_RV show_module(struct cli *cli);
 CK_RV migrate_tpm2_pkcs11(struct cli *cli);
 CK_RV tpm_status(struct cli *cli);
 CK_RV tpm_harden(struct cli *cli);

@@ -268,12 +268,15 @@ static CK_RV secret_value(const struct wrapper *w, const struct object *o, struc
     return key_check_value_length(type, ret->n) == CKR_OK ? CKR_OK : CKR_WRAPPED_KEY_LEN_RANGE;
 }
 
-/* Without the zeros that a PrivateKeyInfo was filled up with. */
+/* Without the zeros that a PrivateKeyInfo was filled up with: to eight bytes also where the mechanism
+ * has a padding of its own, as SoftHSM 2.6 does. */
 static struct bytes without_padding(const struct wrapper *w, struct bytes plain)
 {
     struct bytes info;
-    bool padded = w->mech->wrap_block && soft_sequence_first(plain, &info) &&
-                  plain.n - info.n < w->mech->wrap_block;
+    size_t block = w->mech->wrap_block ? w->mech->wrap_block : 8;
+    bool padded = soft_sequence_first(plain, &info) && plain.n - info.n < block;
+    for (size_t i = padded ? info.n : plain.n; i < plain.n; i++)
+        padded &= plain.p[i] == 0;
     return padded ? info : plain;
 }
 

@@ -100,15 +100,20 @@ for what in '008 RSASHA256 0' '013 ECDSAP256SHA256 64' '014 ECDSAP384SHA384 96' 
     succeeds lk key export "$algorithm" --format der # the public key of the DNS ends it
     same "$(tail -c "$size" out | base64 -w 0)" "$(tail -n 1 "$file.key" | cut -d' ' -f7- | tr -d ' ')"
 done
+sed 's/$/\r/' Kexample.org.+014*.private >crlf.private
+exits 7 lk key import crlf.private --label again --pin-file pin
+complains "already, as 'ECDSAP384SHA384'"
 succeeds lk sign ECDSAP256SHA256 pin --pin-file pin --der -o bind.sig
 succeeds lk verify ECDSAP256SHA256 pin --signature bind.sig --der
 private=$(echo Kexample.org.+013*.private)
 exits 7 lk key import "$private" --label again --pin-file pin
 count
 before=$objects
-sed 's/^PrivateKey: ./PrivateKey: -/' "$private" >spoilt.private
-exits 1 lk key import spoilt.private --label n --pin-file pin
-complains 'damaged: PrivateKey cannot be read'
+for change in 's/^PrivateKey: ./PrivateKey: -/' 's/^PrivateKey: ./PrivateKey: /' '/^PrivateKey/d'; do
+    sed "$change" "$private" >spoilt.private
+    exits 1 lk key import spoilt.private --label n --pin-file pin
+    complains 'damaged: PrivateKey cannot be read'
+done
 sed 's/^Algorithm: 14/Algorithm: 13/' Kexample.org.+014*.private >spoilt.private
 exits 1 lk key import spoilt.private --label n --pin-file pin
 complains 'damaged'

@@ -126,42 +126,100 @@ destroy site
 exits 3 migrate tokens pin --label other
 exits 3 migrate nowhere
 SOFTHSM2_CONF=$DIR/no-file exits 3 lk migrate softhsm --pin-file pin --so-pin-file so-pin
+mkdir -p "$HOME/.config/softhsm2"
+printf '# mine\n directories.tokendir = %s  # there \n' "$DIR/tokens" >"$HOME/.config/softhsm2/softhsm2.conf"
+(unset SOFTHSM2_CONF && succeeds lk migrate softhsm --pin-file pin --so-pin-file so-pin && exit "$FAILURES") || fails 'the configuration in HOME'
+destroy site
+MODULE=$OLD_MODULE exits 8 lk key export ec --token site --pin-file pin --tss2 --password-file pin
 
 # --- half way ------------------------------------------------------------------------------------------
 exits 4 migrate tokens wrong
 complains "the user PIN of the token 'site' of SoftHSM is wrong"
 complains 'removed again'
 gone
-broken() { # PYTHON: changes the bytes d of the object file s that have private EC keys
+# shellcheck disable=SC2317 # called by holds
+broken() { # OBJECTS CHANGE, in Python: changes the bytes d of those object files
     rm -rf broken && cp -r tokens broken
-    python3 - "$1" <<'P'
-import glob, sys
+    python3 - "$@" <<'P'
+import glob, os, sys
+
+def at(kind, form):  # where an attribute's value begins; runs of bytes have their length there
+    head = kind.to_bytes(8, "big") + form.to_bytes(8, "big")
+    return d.index(head) + 16 if head in d else 0
+
+def is_(kind, value):
+    return at(kind, 2) and d[at(kind, 2):][:8] == value.to_bytes(8, "big")
+
+def put(where, value):
+    return d[:where] + value + d[where + len(value):]
+
+def flip(where):
+    return put(where, bytes([d[where] ^ 1]))
+
+CLASS, PRIVATE, LABEL, VALUE, TYPE, TRUSTED = 0, 2, 3, 0x11, 0x100, 0x210
+LABEL_OF_TOKEN, FLAGS, USER_PIN = 0x80005349, 0x8000534B, 0x8000534D
+changed = 0
 for path in glob.glob("broken/*/*.object"):
     d = open(path, "rb").read()
-    private_ec = (bytes(7) + b"\0" + bytes(7) + b"\2" + bytes(7) + b"\3" in d and  # CKA_CLASS, CKO_PRIVATE_KEY
-                  bytes(6) + b"\1\0" + bytes(7) + b"\2" + bytes(7) + b"\3" in d)  # CKA_KEY_TYPE, CKK_EC
-    if private_ec:
-        open(path, "wb").write(eval(sys.argv[1]))
+    if os.path.basename(path) == "token.object":
+        what = "token"
+    else:
+        what = ["data", "cert", "public", "private", "secret"][int.from_bytes(d[at(CLASS, 2):][:8], "big")]
+    if eval(sys.argv[1]):
+        open(path, "wb").write(eval(sys.argv[2]))
+        changed += 1
+sys.exit(not changed)
 P
 }
-broken 'd[:-3]'
-exits 1 migrate broken
-complains 'is no object of SoftHSM, or damaged'
-gone
-value=$'d.index(bytes(6) + b"\\0\\x11" + bytes(7) + b"\\3") + 24' # CKA_VALUE, behind its length
-for at in 40 20; do # in the padding's block; in the number
-    broken "d[:$value + $at] + bytes([d[$value + $at] ^ 1]) + d[$value + $at + 1:]"
+fails_for() { # PATTERN: and leaves nothing
     exits 1 migrate broken
-    [ $at = 40 ] || complains "\('[a-z0-9]+'\) of the token 'site' does not fit the private key of its ID"
-    [ $at = 20 ] || complains "\('[a-z0-9]+'\) of the token 'site' is damaged"
-    complains 'removed again'
+    complains "$1"
     gone
+}
+an_ec_key='what == "private" and is_(TYPE, 3)'
+holds broken "$an_ec_key" 'd[:-3]'
+fails_for 'is no object of SoftHSM, or damaged'
+holds broken "$an_ec_key" 'put(at(CLASS, 2) - 1, b"\x09")' # a form that there is not
+fails_for 'is no object of SoftHSM, or damaged'
+holds broken "$an_ec_key" 'flip(at(VALUE, 3) + 8 + 40)' # where the padding is
+fails_for "\('[a-z0-9]+'\) of the token 'site' is damaged"
+holds broken "$an_ec_key" 'flip(at(VALUE, 3) + 8 + 20)' # another number
+fails_for "\('[a-z0-9]+'\) of the token 'site' does not fit the private key of its ID"
+holds broken "$an_ec_key" 'flip(at(LABEL, 3) + 8 + 15)' # the padding, by way of the IV
+fails_for "the token 'site' of SoftHSM is damaged"
+holds broken 'what == "cert"' 'flip(at(VALUE, 3) + 8)'
+fails_for "\('ec'\) of the token 'site' is no X.509 certificate"
+holds broken 'what == "token"' 'd[:at(USER_PIN, 3)] + (4).to_bytes(8, "big") + d[:4]'
+fails_for "the token 'site' of SoftHSM is damaged"
+holds broken 'what == "token"' 'put(at(FLAGS, 2), (0x425).to_bytes(8, "big"))'
+fails_for "the token 'site' has no user PIN"
+holds broken 'what == "token"' 'put(at(FLAGS, 2), (0x02d).to_bytes(8, "big"))'
+exits 3 migrate broken
+complains 'there is no such token'
+rm -rf broken && cp -r tokens broken && mkdir broken/empty broken/zz && : >broken/zz/sqlite3.db
+fails_for 'objectstore.backend = db'
+exits 1 migrate pin # a file
+complains 'the directory pin cannot be read'
+
+# --- conditions come along --------------------------------------------------------------------------------
+holds broken "$an_ec_key" 'put(at(TRUSTED, 1), b"\xff")'
+succeeds migrate broken
+exits 1 lk key export ec --pin-file pin --tss2 --password-file pin
+complains 'stays: it wants .* a trusted key to be wrapped by'
+destroy site
+
+# --- one key, out of SoftHSM under another ------------------------------------------------------------------
+head -c 32 /dev/urandom >kek
+succeeds lk token create --label new --pin-file pin --so-pin-file so-pin
+for module in "$OLD_MODULE" ''; do
+    token=${module:+site}
+    MODULE=$module succeeds lk key import kek --type aes --usage wrap --token "${token:-new}" --label kek --id 20 --pin-file pin
 done
-printf 'no object' >broken/new.object
-mkdir broken/db && : >broken/db/sqlite3.db
-exits 1 migrate broken
-complains 'objectstore.backend = db'
-gone
+MODULE=$OLD_MODULE succeeds lk key wrap leaves --with kek --token site --mechanism aes-key-wrap-pad --pin-file pin -o wrapped
+succeeds lk key unwrap wrapped --with kek --token new --mechanism aes-kwp --type ec --label leaves --pin-file pin
+succeeds lk key export leaves --token new
+holds cmp out leaves.spki
+destroy new
 
 # --- several tokens -----------------------------------------------------------------------------------
 old --init-token --free --label other --so-pin 11111111 --pin 123456

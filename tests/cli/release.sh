@@ -72,6 +72,7 @@ succeeds lk_typing 'two words|two words' key export ec --pin-file pin --tss2 -o 
 signs typed.pem ec.crt -passin 'pass:two words'
 exits 2 lk_typing 'two words|too words' key export ec --pin-file pin --tss2 -o nothing.pem
 printf '%033d' 0 >long
+exits 2 lk_typing "$(cat long)|$(cat long)" key export ec --pin-file pin --tss2 -o nothing.pem
 exits 2 out ec nothing.pem --password-file long
 complains 'at most 32 bytes'
 
