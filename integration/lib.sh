@@ -216,7 +216,7 @@ make_key() {
 # uri TOKEN LABEL [TYPE]: the key's PKCS#11 URI; that of a private key names the PIN file.
 uri() {
     local type=${3:-private} pin=
-    [ "$type" != private ] || pin="?pin-source=file:$PIN_FILE"
+    [ "$type" != private ] || pin="?pin-source=$PIN_FILE"
     echo "pkcs11:token=$1;object=$2;type=$type$pin"
 }
 
@@ -224,26 +224,30 @@ uri() {
 
 # follow PAGE [root]: does what the page tells its reader: its blocks marked "sh test", in one shell that ends at the
 # first command that fails, in a new home of an ordinary user (or of root), $PAGE_WORLD. The command and the module are
-# in its build/, as after a build, and in PATH. What was printed is in $PAGE_WORLD/out, the shell's trace in
-# $PAGE_WORLD/trace. A page starts its simulator and ends the servers that it starts.
+# in its build/, as after a build, and in PATH; integration/ is beside it. What was printed is in $PAGE_WORLD/out, the
+# shell's trace in $PAGE_WORLD/trace. A page starts its simulator and ends the servers that it starts. What its reader
+# has already, a function prepare_page of the script puts into $PAGE_WORLD.
 follow() {
-    local page=$1 as=()
+    local page=$1 as=() path=/usr/local/bin:/usr/bin:/bin # an ordinary user's
+    [ "${2:-}" != root ] || path=/usr/local/sbin:/usr/sbin:/sbin:$path
     PAGE_WORLD=$(TMPDIR=/tmp mktemp -d) # where other users can pass, too
     at_exit+=("rm -rf '$PAGE_WORLD'")
     mkdir "$PAGE_WORLD/build"
     cp "$MODULE" "$BUILD/latchkey" "$PAGE_WORLD/build/"
+    cp -r "$ROOT/integration" "$PAGE_WORLD/"
     # shellcheck disable=SC2016 # Markdown's backquotes
     sed -n '/^```sh test$/,/^```$/{/^```/!p}' "$ROOT/$page" >"$PAGE_WORLD/recipes"
     [ -s "$PAGE_WORLD/recipes" ] || die "$page has lost its recipes"
     chmod 755 "$PAGE_WORLD"
+    ! declare -F prepare_page >/dev/null || prepare_page
     [ "$(id -u)" != 0 ] || [ "${2:-}" = root ] || {
         chown -R nobody:nogroup "$PAGE_WORLD"
         as=(setpriv --reuid=nobody --regid=nogroup --clear-groups)
     }
     (
         cd "$PAGE_WORLD"
-        own_pids env -i "${as[@]}" env HOME="$PAGE_WORLD" LANG=C.UTF-8 \
-            PATH="$PAGE_WORLD/build:/usr/sbin:/usr/bin:/sbin:/bin" bash -eux recipes
+        own_pids timeout -k 5 "${PAGE_TIME:-600}" env -i "${as[@]}" env HOME="$PAGE_WORLD" LANG=C.UTF-8 \
+            PATH="$PAGE_WORLD/build:$path" bash -eux recipes
     ) >"$PAGE_WORLD/out" 2>"$PAGE_WORLD/trace" </dev/null || {
         tail -n 40 "$PAGE_WORLD/out" "$PAGE_WORLD/trace" >&2
         die "a recipe of $page does not work as written"

@@ -1,4 +1,4 @@
-/* `latchkey uri` and `latchkey example`: what to paste into other programs' configurations. */
+/* `latchkey uri`, `latchkey module` and `latchkey example`: what to paste into other programs' configurations. */
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,7 +33,7 @@ static CK_RV put_uri(struct cli *cli, CK_OBJECT_CLASS cls, const struct object *
     ret->n--;
     if (!pin)
         return CKR_OK;
-    TRY(put_text(ret, "?pin-source=file:"));
+    TRY(put_text(ret, "?pin-source=")); /* GnuTLS takes no "file:" before the path, all take none */
     return put_text(ret, pin);
 }
 
@@ -88,7 +88,7 @@ static CK_RV print_object(struct cli *cli, P11KitUri *uri, const char *pin)
     return CKR_OK;
 }
 
-CK_RV print_uri(struct cli *cli)
+CK_RV object_uri(struct cli *cli)
 {
     CLEANUP(uri_free) P11KitUri *uri = NULL;
     char path[PATH_MAX];
@@ -99,6 +99,18 @@ CK_RV print_uri(struct cli *cli)
     TRY(uri_parse(cli->args[0], URI_OBJECT, &uri));
     TRY(token_open(cli, uri, cli->option[OPT_LOGIN] ? OPEN_LOGIN : OPEN_READ));
     return print_object(cli, uri, pin);
+}
+
+/* ---- module ---- */
+
+CK_RV show_module(struct cli *cli)
+{
+    const char *why = "";
+    if (module_load(cli, &why) != CKR_OK)
+        return fail(EXIT_NO_MODULE, "Name it: --module FILE", "the module cannot be loaded: %s",
+                    why);
+    printf("%s\n", cli->module.path);
+    return CKR_OK;
 }
 
 /* ---- example ---- */
@@ -240,7 +252,7 @@ static CK_RV print_programs(void)
 {
     for (size_t i = 0; i < n_examples; i++) {
         const char *summary = (const char *)examples[i].text;
-        printf("%-14s%.*s\n", examples[i].name, (int)strcspn(summary, "\n"), summary);
+        printf("%-15s %.*s\n", examples[i].name, (int)strcspn(summary, "\n"), summary);
     }
     return CKR_OK;
 }

@@ -26,7 +26,7 @@ static CK_RV print_engine(struct cli *cli, const struct object *key)
     TRY(uri_format(cli, CKO_PRIVATE_KEY, buf_bytes(&key->id), NO_BYTES, &text));
     const char *uri = (const char *)text.p, *module = cli->module.path;
     printf("nginx (the engine section of openssl.cnf names the module, see latchkey-pkcs11(7)):\n"
-           "  ssl_certificate_key \"engine:pkcs11:%s?pin-source=file:/path/to/pin\";\n",
+           "  ssl_certificate_key \"engine:pkcs11:%s?pin-source=/path/to/pin\";\n",
            uri);
     printf("OpenSSL:\n"
            "  PKCS11_MODULE_PATH=%s openssl req -new -engine pkcs11 -keyform engine \\\n"

@@ -1,21 +1,25 @@
-/* `latchkey migrate`: tokens of another program with their keys, which are in this TPM already. */
-#include <openssl/evp.h>
+/* `latchkey migrate`: tokens of another program, with their keys. */
+#include "migrate.h"
+
 #include <openssl/x509.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "adopt.h"
 #include "certificate.h"
-#include "key_store.h"
 #include "module.h"
 #include "output.h"
 #include "pin.h"
-#include "public_key.h"
-#include "tpm2_pkcs11.h"
-#include "verbs.h"
 
 struct counts {
     size_t keys, certificates, left_out;
+};
+
+/* One token on its way. */
+struct move {
+    struct cli *cli;
+    const struct migration *m;
+    struct old_token *t;
+    struct counts counts;
 };
 
 /* ---- one object ----------------------------------------------------------------------------- */
@@ -36,23 +40,6 @@ static unsigned usage_of(const struct old_object *o)
     return usage;
 }
 
-/* Hash by hash; what the public area says of an HMAC key counts for more than the name here. */
-static const struct key_kind *kind_of(const struct old_object *o)
-{
-    static const struct {
-        CK_KEY_TYPE type;
-        const char *kind;
-    } rows[] = {{CKK_SHA_1_HMAC, "hmac-sha1"},
-                {CKK_SHA256_HMAC, "hmac-sha256"},
-                {CKK_SHA384_HMAC, "hmac-sha384"},
-                {CKK_SHA512_HMAC, "hmac-sha512"}};
-    CK_KEY_TYPE type = old_ulong(o, CKA_KEY_TYPE, CK_UNAVAILABLE_INFORMATION);
-    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
-        if (rows[i].type == type)
-            return key_kind_named(rows[i].kind);
-    return adopt_kind(old_attribute(o, OLD_PUBLIC));
-}
-
 /* A string of the label's bytes; free with free. */
 static char *label_of(const struct old_object *o)
 {
@@ -60,45 +47,46 @@ static char *label_of(const struct old_object *o)
     return strndup(label.n ? (const char *)label.p : "", label.n);
 }
 
-static CK_RV plan_of(const struct old_object *o, const char *label, const char *source,
-                     struct key_plan *ret)
+static CK_RV leave_out(struct move *v, const char *source, const char *why)
+{
+    v->counts.left_out++;
+    fprintf(stderr, "  Left out: %s %s.\n", source, why);
+    return CKR_OK;
+}
+
+static CK_RV plan_of(const struct migration *m, const struct old_object *o, const char *label,
+                     const char *source, struct key_plan *ret)
 {
     struct bytes id = old_attribute(o, CKA_ID);
-    *ret = (struct key_plan){.kind = kind_of(o),
+    *ret = (struct key_plan){.kind = m->kind(o),
                              .label = label,
                              .id_len = id.n,
                              .usage = usage_of(o),
+                             .extractable = m->software && old_bool(o, CKA_EXTRACTABLE),
                              .always_authenticate = old_bool(o, CKA_ALWAYS_AUTHENTICATE)};
-    if (!ret->kind || id.n > sizeof(ret->id))
-        return fail(EXIT_FAILED, "'tpm2_ptool objdel' takes it out of the old store.",
+    if ((!ret->kind && !m->software) || id.n > sizeof(ret->id))
+        return fail(EXIT_FAILED, m->get_rid,
                     "%s is of a kind, or has an ID, that is not known here", source);
+    if (ret->kind) /* programs give flags that mean nothing to the kind */
+        ret->usage &= ret->kind->may;
     if (id.n)
         memcpy(ret->id, id.p, id.n);
     return CKR_OK;
 }
 
-static CK_RV move_key(struct cli *cli, const struct old_token *t, const struct old_object *o,
-                      struct bytes wrapping_key, const char *label, const char *source)
+static CK_RV move_key(struct move *v, const struct old_object *o, const char *label,
+                      const char *source)
 {
-    CLEANUP(secret_free) struct secret auth = {0};
-    CLEANUP(handles_free) struct handles made = {0};
-    struct bytes public = old_attribute(o, OLD_PUBLIC), private = old_attribute(o, OLD_PRIVATE);
     struct key_plan plan;
-    TRY(plan_of(o, label, source, &plan));
-    if (old_key_auth(o, wrapping_key, &auth) != CKR_OK)
-        return fail(EXIT_FAILED, NULL, "the authorization of %s is damaged", source);
-    LATCHKEY_TPM_KEY key = {.parent = t->parent,
-                            .pPublic = (CK_BYTE_PTR)(uintptr_t) public.p,
-                            .ulPublicLen = public.n,
-                            .pPrivate = (CK_BYTE_PTR)(uintptr_t) private.p,
-                            .ulPrivateLen = private.n,
-                            .pAuth = auth.p,
-                            .ulAuthLen = auth.n,
-                            .ulValueLen = old_ulong(o, CKA_VALUE_LEN, 0)};
-    return adopt_key(cli, &plan, &key, source, &made);
+    bool public = old_ulong(o, CKA_CLASS, CK_UNAVAILABLE_INFORMATION) == CKO_PUBLIC_KEY;
+    TRY(plan_of(v->m, o, label, source, &plan));
+    if (!plan.kind)
+        return leave_out(v, source, "is a key of a kind that latchkey does not have");
+    v->counts.keys += !public;
+    return (public ? v->m->move_public : v->m->move_key)(v->cli, v->t, o, &plan, source);
 }
 
-static CK_RV move_certificate(struct cli *cli, const struct old_object *o, const char *label,
+static CK_RV move_certificate(struct move *v, const struct old_object *o, const char *label,
                               const char *source)
 {
     struct bytes value = old_attribute(o, CKA_VALUE);
@@ -106,80 +94,69 @@ static CK_RV move_certificate(struct cli *cli, const struct old_object *o, const
     CK_OBJECT_HANDLE handle;
     X509 *certificate = d2i_X509(NULL, &at, (long)value.n);
     if (!certificate)
-        return fail(EXIT_FAILED, "'tpm2_ptool objdel' takes it out of the old store.",
-                    "%s is no X.509 certificate", source);
-    CK_RV rv =
-        certificate_create(cli, certificate, old_attribute(o, CKA_ID), BYTES_STR(label), &handle);
+        return fail(EXIT_FAILED, v->m->get_rid, "%s is no X.509 certificate", source);
+    CK_RV rv = certificate_create(v->cli, certificate, old_attribute(o, CKA_ID), BYTES_STR(label),
+                                  &handle);
     X509_free(certificate);
+    v->counts.certificates++;
     return rv;
 }
 
-static CK_RV move_object(struct cli *cli, const struct old_token *t, const struct old_object *o,
-                         struct bytes wrapping_key, struct counts *counts)
+static CK_RV move_labelled(struct move *v, const struct old_object *o, const char *label)
 {
     char source[400];
-    char *label = label_of(o);
     CK_OBJECT_CLASS cls = old_ulong(o, CKA_CLASS, CK_UNAVAILABLE_INFORMATION);
-    CK_RV rv = label ? CKR_OK : CKR_HOST_MEMORY;
-    snprintf(source, sizeof(source), "object %lld ('%.200s') of the token '%.100s'", o->id,
-             label ? label : "", t->label);
-    if (rv == CKR_OK && (cls == CKO_PRIVATE_KEY || cls == CKO_SECRET_KEY)) {
-        counts->keys++;
-        rv = move_key(cli, t, o, wrapping_key, label, source);
-    } else if (rv == CKR_OK && cls == CKO_CERTIFICATE) {
-        counts->certificates++;
-        rv = move_certificate(cli, o, label, source);
-    } else if (rv == CKR_OK && cls != CKO_PUBLIC_KEY) { /* comes with its private half */
-        counts->left_out++;
-        fprintf(stderr, "  Left out: %s is neither a key nor a certificate.\n", source);
+    snprintf(source, sizeof(source), "%s ('%.150s') of the token '%.100s'", o->name, label,
+             v->t->label);
+    switch (cls) {
+    case CKO_CERTIFICATE:
+        return move_certificate(v, o, label, source);
+    case CKO_PUBLIC_KEY:
+    case CKO_PRIVATE_KEY:
+    case CKO_SECRET_KEY:
+        return move_key(v, o, label, source);
+    default:
+        return leave_out(v, source, "is neither a key nor a certificate");
     }
+}
+
+static CK_RV move_object(struct move *v, const struct old_object *o)
+{
+    char *label = label_of(o);
+    CK_RV rv = label ? move_labelled(v, o, label) : CKR_HOST_MEMORY;
     free(label);
     return rv;
 }
 
-/* ---- one token ------------------------------------------------------------------------------ */
-
-static CK_RV unseal(struct cli *cli, const struct old_token *t, struct bytes pin,
-                    struct secret *ret)
+/* Public keys last: most have come with their private halves by then. */
+static CK_RV move_objects(struct move *v, bool public)
 {
-    CLEANUP(secret_free) struct secret auth = {0}, room = {0};
-    CK_ULONG n = LATCHKEY_SEALED_MAX;
-    TRY(old_pin_auth(t, pin, &auth));
-    TRY(secret_new(&room, LATCHKEY_SEALED_MAX));
-    LATCHKEY_TPM_KEY object = {.parent = t->parent,
-                               .pPublic = t->public.p,
-                               .ulPublicLen = t->public.n,
-                               .pPrivate = t->private.p,
-                               .ulPrivateLen = t->private.n,
-                               .pAuth = auth.p,
-                               .ulAuthLen = auth.n};
-    CK_RV rv = cli->module.admin->ForeignUnseal(cli->token.session, &object, room.p, &n);
-    TRY(check(rv, "open the token '%s' of tpm2-pkcs11 with its user PIN", t->label));
-    return secret_copy(ret, BYTES(room.p, n));
-}
-
-static CK_RV fill(struct cli *cli, const struct old_token *t, struct bytes pin,
-                  const struct secret *new_pin, struct counts *counts)
-{
-    CLEANUP(secret_free) struct secret wrapping_key = {0};
-    CK_FUNCTION_LIST *p11 = cli->module.p11;
-    TRY(unseal(cli, t, pin, &wrapping_key));
-    TRY(check(p11->C_Logout(cli->token.session), "log out"));
-    TRY(check(p11->C_Login(cli->token.session, CKU_USER, new_pin->p, new_pin->n),
-              "log in to the new token"));
-    for (size_t i = 0; i < t->n; i++)
-        TRY(move_object(cli, t, &t->objects[i], secret_bytes(&wrapping_key), counts));
+    for (size_t i = 0; i < v->t->n; i++) {
+        const struct old_object *o = &v->t->objects[i];
+        if ((old_ulong(o, CKA_CLASS, CK_UNAVAILABLE_INFORMATION) == CKO_PUBLIC_KEY) == public)
+            TRY(move_object(v, o));
+    }
     return CKR_OK;
 }
 
-static CK_RV check_token(struct cli *cli, const struct old_token *t)
+/* ---- one token ------------------------------------------------------------------------------ */
+
+static CK_RV fill(struct move *v, struct bytes pin, const struct secret *new_pin)
 {
-    if (t->parent_auth)
-        return fail(EXIT_FAILED, NULL,
-                    "the primary key of the token '%s' has an authorization of its own, which is "
-                    "not supported",
-                    t->label);
-    if (!t->private.n)
+    CK_FUNCTION_LIST *p11 = v->cli->module.p11;
+    TRY(v->m->open(v->cli, v->t, pin));
+    TRY(check(p11->C_Logout(v->cli->token.session), "log out"));
+    TRY(check(p11->C_Login(v->cli->token.session, CKU_USER, new_pin->p, new_pin->n),
+              "log in to the new token"));
+    TRY(move_objects(v, false));
+    return v->m->move_public ? move_objects(v, true) : CKR_OK;
+}
+
+static CK_RV check_token(struct cli *cli, const struct migration *m, const struct old_token *t)
+{
+    if (m->check)
+        TRY(m->check(t));
+    if (!t->sealed.n)
         return fail(EXIT_FAILED, "Set one there first, with the SO PIN.",
                     "the token '%s' has no user PIN, so nothing opens its keys", t->label);
     if (token_label_taken(cli, t->label))
@@ -189,12 +166,12 @@ static CK_RV check_token(struct cli *cli, const struct old_token *t)
 }
 
 /* The new token's user PIN is the old one, unless another is given. */
-static CK_RV read_pins(struct cli *cli, const struct old_token *t, struct secret *pin,
-                       struct secret *new_pin, struct secret *so_pin)
+static CK_RV read_pins(struct cli *cli, const struct migration *m, const struct old_token *t,
+                       struct secret *pin, struct secret *new_pin, struct secret *so_pin)
 {
     const char *const *option = cli->option;
     bool given = option[OPT_NEW_PIN_FILE] || option[OPT_NEW_PIN_FD] || option[OPT_NEW_PIN_ENV];
-    fprintf(stderr, "The token '%s' of tpm2-pkcs11:\n", t->label);
+    fprintf(stderr, "The token '%s' of %s:\n", t->label, m->program);
     if (!t->empty_pin)
         TRY(pin_read(cli, PIN_USER, false, pin));
     TRY(t->empty_pin || given ? pin_read(cli, PIN_NEW, true, new_pin)
@@ -203,14 +180,19 @@ static CK_RV read_pins(struct cli *cli, const struct old_token *t, struct secret
 }
 
 /* A token that did not come over whole is removed again. */
-static CK_RV move_token(struct cli *cli, const struct old_token *t, struct counts *counts)
+static CK_RV move_token(struct move *v)
 {
     CLEANUP(secret_free) struct secret pin = {0}, new_pin = {0}, so_pin = {0};
-    TRY(check_token(cli, t));
+    struct cli *cli = v->cli;
+    TRY(check_token(cli, v->m, v->t));
     TRY(token_find_empty(cli));
-    TRY(read_pins(cli, t, &pin, &new_pin, &so_pin));
-    TRY(token_make(cli, t->label, &so_pin, &new_pin));
-    CK_RV rv = fill(cli, t, secret_bytes(&pin), &new_pin, counts);
+    TRY(read_pins(cli, v->m, v->t, &pin, &new_pin, &so_pin));
+    bool made = false;
+    CK_RV rv = token_make(cli, v->t->label, &so_pin, &new_pin, &made);
+    if (!made)
+        return rv;
+    if (rv == CKR_OK)
+        rv = fill(v, secret_bytes(&pin), &new_pin);
     cli->module.p11->C_CloseAllSessions(cli->token.slot);
     cli->token.session = 0;
     if (rv == CKR_OK)
@@ -225,55 +207,45 @@ static CK_RV move_token(struct cli *cli, const struct old_token *t, struct count
 
 /* ---- the verb ------------------------------------------------------------------------------- */
 
-static void report(const struct old_token *t, const struct counts *counts, struct table *table)
+static void report(const struct move *v, struct table *table)
 {
-    table_cell(table, "%s", t->label);
-    table_cell(table, "%zu", counts->keys);
-    table_cell(table, "%zu", counts->certificates);
-    table_cell(table, "%zu", counts->left_out);
+    table_cell(table, "%s", v->t->label);
+    table_cell(table, "%zu", v->counts.keys);
+    table_cell(table, "%zu", v->counts.certificates);
+    table_cell(table, "%zu", v->counts.left_out);
 }
 
-static CK_RV migrate_one(struct cli *cli, struct old_store *store, long long id,
+static CK_RV move_tokens(struct cli *cli, const struct migration *m, struct old_store *store,
                          struct table *table)
 {
-    CLEANUP(old_token_free) struct old_token t = {0};
-    struct counts counts = {0};
     const char *wanted = cli->option[OPT_LABEL];
-    TRY(old_store_token(store, id, &t));
-    if (!t.label || (wanted && strcmp(wanted, t.label) != 0))
-        return CKR_OK;
-    TRY(move_token(cli, &t, &counts));
-    report(&t, &counts, table);
+    for (size_t i = 0; i < store->n; i++) {
+        struct move v = {.cli = cli, .m = m, .t = &store->tokens[i]};
+        if (!v.t->label || (wanted && strcmp(wanted, v.t->label) != 0))
+            continue;
+        TRY(move_token(&v));
+        report(&v, table);
+    }
     return CKR_OK;
 }
 
-static void free_ids(long long **ids)
-{
-    free(*ids);
-}
-
-CK_RV migrate_tpm2_pkcs11(struct cli *cli)
+CK_RV migrate(struct cli *cli, const struct migration *m)
 {
     static const struct column columns[] = {{"token", "TOKEN", CELL_TEXT},
                                             {"keys", "KEYS", CELL_NUMBER},
                                             {"certificates", "CERTIFICATES", CELL_NUMBER},
                                             {"left_out", "LEFT OUT", CELL_NUMBER}};
     CLEANUP(table_free) struct table table = TABLE(columns);
-    CLEANUP(old_store_close) struct old_store *store = NULL;
-    CLEANUP(free_ids) long long *ids = NULL;
-    size_t n = 0;
-    TRY(old_store_open(cli->n_args ? cli->args[0] : NULL, &store));
-    TRY(old_store_tokens(store, &ids, &n));
+    CLEANUP(old_store_free) struct old_store store = {0};
+    TRY(m->read(cli->n_args ? cli->args[0] : NULL, &store));
     TRY(module_open_admin(cli));
-    CK_RV rv = CKR_OK;
-    for (size_t i = 0; rv == CKR_OK && i < n; i++)
-        rv = migrate_one(cli, store, ids[i], &table);
+    CK_RV rv = move_tokens(cli, m, &store, &table);
     if (rv == CKR_OK && !table.n_cells)
-        return fail(EXIT_NOT_FOUND, NULL, "there is no such token in %s", old_store_path(store));
+        return fail(EXIT_NOT_FOUND, NULL, "there is no such token in %s", store.path);
     if (table.n_cells)
         TRY(table_print_list(&table, cli->option[OPT_JSON]));
     if (rv == CKR_OK && !cli->option[OPT_JSON])
         printf("\nThe old store goes on working. When all programs use latchkey, delete it: %s\n",
-               old_store_path(store));
+               store.path);
     return rv;
 }

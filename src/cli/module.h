@@ -29,9 +29,10 @@ bool token_label_taken(struct cli *cli, const char *label);
 CK_RV token_find(struct cli *cli, const char *name, P11KitUri *uri);
 /* The slot that waits for C_InitToken, into cli->token. */
 CK_RV token_find_empty(struct cli *cli);
-/* Makes a token there and opens a session, the SO logged in. Tells of a failure. */
+/* Makes a token there and opens a session, the SO logged in. Tells of a failure; *ret_made then
+ * tells whether a token is there that lacks its user PIN. */
 CK_RV token_make(struct cli *cli, const char *label, const struct secret *so,
-                 const struct secret *user);
+                 const struct secret *user, bool *ret_made);
 CK_RV token_session(struct cli *cli, bool write);
 /* Reads the PIN from where the options say, and logs in. */
 CK_RV token_login(struct cli *cli, CK_USER_TYPE user);

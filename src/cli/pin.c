@@ -9,7 +9,10 @@
 #include <unistd.h>
 #include "verbs.h"
 
-enum { LINE = 512 }; /* more than any PIN (255) or code */
+enum {
+    LINE = 512,      /* more than any PIN (255) or code */
+    UNATTENDED = 31, /* of a PIN that nobody types */
+};
 
 static const struct {
     enum option file; /* …FD and …ENV follow it */
@@ -140,6 +143,18 @@ CK_RV pin_generate(size_t n, struct secret *ret)
         return fail(EXIT_FAILED, NULL, "no random bytes: %s", strerror(errno));
     bytes_hex(secret_bytes(&raw), (char *)text.p);
     return secret_copy(ret, BYTES(text.p, 2 * n));
+}
+
+CK_RV pin_generate_unattended(struct secret *ret)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz234567";
+    CLEANUP(secret_free) struct secret text = {0};
+    TRY(secret_new(&text, UNATTENDED));
+    if (getrandom(text.p, text.n, 0) != (ssize_t)text.n)
+        return fail(EXIT_FAILED, NULL, "no random bytes: %s", strerror(errno));
+    for (size_t i = 0; i < text.n; i++)
+        text.p[i] = (uint8_t)letters[text.p[i] % 32];
+    return secret_copy(ret, secret_bytes(&text));
 }
 
 CK_RV pin_to_file(const char *path, struct bytes pin)

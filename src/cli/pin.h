@@ -18,6 +18,10 @@ CK_RV terminal_confirm(const char *prompt, const char *expected);
 
 /* n random bytes as lower-case hexadecimal. */
 CK_RV pin_generate(size_t n, struct secret *ret);
+
+/* A PIN that only programs read: 155 random bits as 31 letters and digits, for libp11 (0.4.12), and
+ * so OpenSSL's engine, reads no more of a pin-source. */
+CK_RV pin_generate_unattended(struct secret *ret);
 /* Makes a new file of mode 0600 with just these bytes (libp11's engine takes a newline in a
  * pin-source for a part of the PIN), and has it on disk before it returns. */
 CK_RV pin_to_file(const char *path, struct bytes pin);

@@ -182,7 +182,7 @@ static CK_RV new_pins(struct cli *cli, struct secret *so, struct secret *user)
     const char *user_file = cli->option[OPT_PIN_FILE_OUT];
     TRY(so_file ? pin_generate(16, so) : pin_read(cli, PIN_SO, true, so));
     TRY(check_length(&cli->token.info, "SO PIN", so));
-    TRY(user_file ? pin_generate(32, user) : pin_read(cli, PIN_USER, true, user));
+    TRY(user_file ? pin_generate_unattended(user) : pin_read(cli, PIN_USER, true, user));
     TRY(check_length(&cli->token.info, "user PIN", user));
     if (so_file)
         TRY(pin_to_file(so_file, secret_bytes(so)));
@@ -214,30 +214,30 @@ static CK_RV init_token(struct cli *cli, const char *label, const struct secret 
 }
 
 CK_RV token_make(struct cli *cli, const char *label, const struct secret *so,
-                 const struct secret *user)
+                 const struct secret *user, bool *ret_made)
 {
     TRY(check_length(&cli->token.info, "SO PIN", so));
     TRY(check_length(&cli->token.info, "user PIN", user));
     TRY(check(init_token(cli, label, so), "make the token"));
-    CK_RV rv = set_user_pin(cli, so, user);
-    if (rv != CKR_OK)
-        fputs("  The token is made, but without a user PIN: 'latchkey token reset-pin' sets one, "
-              "'latchkey token destroy' removes it.\n",
-              stderr);
-    return rv;
+    *ret_made = true;
+    return set_user_pin(cli, so, user);
 }
 
 static CK_RV initialise(struct cli *cli, const char *label)
 {
     CLEANUP(secret_free) struct secret so = {0}, user = {0};
+    bool made = false;
     TRY(new_pins(cli, &so, &user));
-    CK_RV rv = token_make(cli, label, &so, &user);
-    if (rv != CKR_OK && !cli->token.session) { /* not made: the generated PINs open nothing */
-        if (cli->option[OPT_GENERATE_SO_PIN])
-            unlink(cli->option[OPT_GENERATE_SO_PIN]);
-        if (cli->option[OPT_PIN_FILE_OUT])
-            unlink(cli->option[OPT_PIN_FILE_OUT]);
-    }
+    CK_RV rv = token_make(cli, label, &so, &user, &made);
+    if (rv != CKR_OK && made)
+        fputs("  The token is made, but without a user PIN: 'latchkey token reset-pin' sets one, "
+              "'latchkey token destroy' removes it.\n",
+              stderr);
+    const char *const generated[] = {cli->option[OPT_GENERATE_SO_PIN],
+                                     cli->option[OPT_PIN_FILE_OUT]};
+    for (size_t i = 0; rv != CKR_OK && !made && i < 2; i++)
+        if (generated[i])
+            unlink(generated[i]); /* what is in it opens nothing */
     return rv;
 }
 

@@ -7,13 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <yaml.h>
 
 enum { SCHEMA_OLDEST = 3, SCHEMA_NEWEST = 9, SCHEMA_WITH_CONFIG = 4 };
 
-struct old_store {
+struct db {
     sqlite3 *db;
     int version;
-    char path[4096];
+    const char *path;
 };
 
 /* ---- values -------------------------------------------------------------------------------- */
@@ -33,30 +34,6 @@ static bool from_hex(const char *text, size_t n, struct buf *ret)
             return false;
     }
     return n % 2 == 0;
-}
-
-struct bytes old_attribute(const struct old_object *o, CK_ATTRIBUTE_TYPE type)
-{
-    for (size_t i = 0; i < o->n; i++)
-        if (o->attributes[i].type == type)
-            return buf_bytes(&o->attributes[i].value);
-    return NO_BYTES;
-}
-
-CK_ULONG old_ulong(const struct old_object *o, CK_ATTRIBUTE_TYPE type, CK_ULONG otherwise)
-{
-    CK_ULONG n;
-    struct bytes value = old_attribute(o, type);
-    if (value.n != sizeof(n))
-        return otherwise;
-    memcpy(&n, value.p, sizeof(n));
-    return n;
-}
-
-bool old_bool(const struct old_object *o, CK_ATTRIBUTE_TYPE type)
-{
-    struct bytes value = old_attribute(o, type);
-    return value.n == 1 && value.p[0];
 }
 
 /* ---- YAML ---------------------------------------------------------------------------------- */
@@ -82,23 +59,14 @@ static bool take_scalar(const yaml_node_t *node, struct buf *ret)
 
 static bool add_attribute(const yaml_node_t *key, const yaml_node_t *value, struct old_object *o)
 {
-    struct old_attribute a = {0};
     char *end;
     if (!key || !value || key->type != YAML_SCALAR_NODE)
         return false;
-    a.type = strtoul((const char *)key->data.scalar.value, &end, 0);
-    if (value->type != YAML_SCALAR_NODE || old_attribute(o, a.type).n)
+    CK_ATTRIBUTE_TYPE type = strtoul((const char *)key->data.scalar.value, &end, 0);
+    if (value->type != YAML_SCALAR_NODE || old_attribute(o, type).n)
         return !*end; /* a list; or there twice: the program takes the first */
-    struct old_attribute *grown = reallocarray(o->attributes, o->n + 1, sizeof(*grown));
-    if (!grown)
-        return false;
-    o->attributes = grown;
-    if (*end || !take_scalar(value, &a.value)) {
-        buf_free(&a.value);
-        return false;
-    }
-    o->attributes[o->n++] = a;
-    return true;
+    struct buf *room = *end ? NULL : old_attribute_add(o, type);
+    return room && take_scalar(value, room);
 }
 
 static bool each_pair(const char *text,
@@ -162,7 +130,7 @@ static bool take_parent_config(const yaml_node_t *key, const yaml_node_t *value,
 
 /* ---- SQLite -------------------------------------------------------------------------------- */
 
-static CK_RV damaged(const struct old_store *s)
+static CK_RV damaged(const struct db *s)
 {
     return fail(EXIT_FAILED, NULL, "the store %s cannot be read: %s", s->path,
                 sqlite3_errmsg(s->db));
@@ -174,7 +142,7 @@ static void statement_free(sqlite3_stmt **q)
 }
 
 /* The first row for that number; *ret_row false when there is none. */
-static CK_RV query(struct old_store *s, const char *sql, long long number, sqlite3_stmt **ret,
+static CK_RV query(struct db *s, const char *sql, long long number, sqlite3_stmt **ret,
                    bool *ret_row)
 {
     if (sqlite3_prepare_v2(s->db, sql, -1, ret, NULL) != SQLITE_OK)
@@ -197,7 +165,7 @@ static const char *column_text(sqlite3_stmt *q, int i)
     return text ? (const char *)text : "";
 }
 
-static CK_RV check_version(struct old_store *s)
+static CK_RV check_version(struct db *s)
 {
     CLEANUP(statement_free) sqlite3_stmt *q = NULL;
     bool row;
@@ -233,72 +201,23 @@ static CK_RV find_store(const char *dir, char *ret, size_t n)
                       : "/etc/tpm2_pkcs11 and ~/.tpm2_pkcs11");
 }
 
-CK_RV old_store_open(const char *dir, struct old_store **ret)
+static CK_RV open_db(struct db *s)
 {
-    struct old_store *s = calloc(1, sizeof(*s));
-    if (!s)
-        return CKR_HOST_MEMORY;
-    CK_RV rv = find_store(dir, s->path, sizeof(s->path));
-    if (rv == CKR_OK && sqlite3_open_v2(s->path, &s->db, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK)
-        rv = damaged(s);
-    if (rv == CKR_OK) {
-        sqlite3_busy_timeout(s->db, 5000);
-        sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-        rv = check_version(s);
-    }
-    if (rv == CKR_OK)
-        *ret = s;
-    else
-        old_store_close(&s);
-    return rv;
+    if (sqlite3_open_v2(s->path, &s->db, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK)
+        return damaged(s);
+    sqlite3_busy_timeout(s->db, 5000);
+    sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    return check_version(s);
 }
 
-void old_store_close(struct old_store **s)
+static void close_db(struct db *s)
 {
-    if (*s)
-        sqlite3_close((*s)->db);
-    free(*s);
-    *s = NULL;
-}
-
-const char *old_store_path(const struct old_store *s)
-{
-    return s->path;
-}
-
-CK_RV old_store_tokens(struct old_store *s, long long **ret, size_t *ret_n)
-{
-    CLEANUP(statement_free) sqlite3_stmt *q = NULL;
-    bool row;
-    TRY(query(s, "SELECT id FROM tokens WHERE id > ?1 ORDER BY id", 0, &q, &row));
-    while (row) {
-        long long *grown = reallocarray(*ret, *ret_n + 1, sizeof(*grown));
-        if (!grown)
-            return CKR_HOST_MEMORY;
-        *ret = grown;
-        grown[(*ret_n)++] = sqlite3_column_int64(q, 0);
-        row = sqlite3_step(q) == SQLITE_ROW;
-    }
-    return CKR_OK;
+    sqlite3_close(s->db);
 }
 
 /* ---- a token ------------------------------------------------------------------------------- */
 
-void old_token_free(struct old_token *t)
-{
-    free(t->label);
-    buf_free(&t->salt);
-    buf_free(&t->public);
-    buf_free(&t->private);
-    for (size_t i = 0; i < t->n; i++) {
-        for (size_t k = 0; k < t->objects[i].n; k++)
-            buf_free(&t->objects[i].attributes[k].value);
-        free(t->objects[i].attributes);
-    }
-    free(t->objects);
-}
-
-static CK_RV read_parent(struct old_store *s, long long id, struct old_token *t)
+static CK_RV read_parent(struct db *s, long long id, struct old_token *t)
 {
     CLEANUP(statement_free) sqlite3_stmt *q = NULL;
     bool row, with_config = s->version >= SCHEMA_WITH_CONFIG;
@@ -315,38 +234,36 @@ static CK_RV read_parent(struct old_store *s, long long id, struct old_token *t)
     return CKR_OK;
 }
 
-static CK_RV read_seal(struct old_store *s, struct old_token *t)
+static CK_RV read_seal(struct db *s, long long id, struct old_token *t)
 {
     CLEANUP(statement_free) sqlite3_stmt *q = NULL;
     bool row;
-    TRY(query(s, "SELECT userpub, userpriv, userauthsalt FROM sealobjects WHERE tokid = ?1", t->id,
-              &q, &row));
+    TRY(query(s, "SELECT userpub, userpriv, userauthsalt FROM sealobjects WHERE tokid = ?1", id, &q,
+              &row));
     if (!row)
         return CKR_OK;
     TRY(buf_bytes_append(&t->public, column(q, 0)));
-    TRY(buf_bytes_append(&t->private, column(q, 1)));
+    TRY(buf_bytes_append(&t->sealed, column(q, 1)));
     return buf_bytes_append(&t->salt, column(q, 2));
 }
 
-static CK_RV read_object(struct old_store *s, sqlite3_stmt *q, struct old_token *t)
+static CK_RV read_object(struct db *s, sqlite3_stmt *q, struct old_token *t)
 {
-    struct old_object *grown = reallocarray(t->objects, t->n + 1, sizeof(*grown));
-    if (!grown)
+    struct old_object *o = old_object_add(t);
+    if (!o)
         return CKR_HOST_MEMORY;
-    t->objects = grown;
-    struct old_object *o = &t->objects[t->n++];
-    *o = (struct old_object){.id = sqlite3_column_int64(q, 0)};
+    snprintf(o->name, sizeof(o->name), "object %lld", (long long)sqlite3_column_int64(q, 0));
     return each_pair(column_text(q, 1), take_attribute, o)
                ? CKR_OK
-               : fail(EXIT_FAILED, NULL, "the attributes of object %lld in %s cannot be read",
-                      o->id, s->path);
+               : fail(EXIT_FAILED, NULL, "the attributes of %s in %s cannot be read", o->name,
+                      s->path);
 }
 
-static CK_RV read_objects(struct old_store *s, struct old_token *t)
+static CK_RV read_objects(struct db *s, long long id, struct old_token *t)
 {
     CLEANUP(statement_free) sqlite3_stmt *q = NULL;
     bool row;
-    TRY(query(s, "SELECT id, attrs FROM tobjects WHERE tokid = ?1 ORDER BY id", t->id, &q, &row));
+    TRY(query(s, "SELECT id, attrs FROM tobjects WHERE tokid = ?1 ORDER BY id", id, &q, &row));
     while (row) {
         TRY(read_object(s, q, t));
         row = sqlite3_step(q) == SQLITE_ROW;
@@ -354,37 +271,44 @@ static CK_RV read_objects(struct old_store *s, struct old_token *t)
     return CKR_OK;
 }
 
-static CK_RV read_token(struct old_store *s, struct old_token *t)
+static CK_RV read_token(struct db *s, long long id, struct old_token *t)
 {
     CLEANUP(statement_free) sqlite3_stmt *q = NULL;
     bool row;
-    TRY(query(s, "SELECT label, config, pid FROM tokens WHERE id = ?1", t->id, &q, &row));
+    TRY(query(s, "SELECT label, config, pid FROM tokens WHERE id = ?1", id, &q, &row));
     if (!row || !each_pair(column_text(q, 1), take_token_config, t))
-        return fail(EXIT_FAILED, NULL, "token %lld in %s cannot be read", t->id, s->path);
+        return fail(EXIT_FAILED, NULL, "token %lld in %s cannot be read", id, s->path);
     if (*column_text(q, 0)) {
         t->label = strdup(column_text(q, 0));
         if (!t->label)
             return CKR_HOST_MEMORY;
     }
     TRY(read_parent(s, sqlite3_column_int64(q, 2), t));
-    TRY(read_seal(s, t));
-    return read_objects(s, t);
+    TRY(read_seal(s, id, t));
+    return read_objects(s, id, t);
 }
 
-CK_RV old_store_token(struct old_store *s, long long id, struct old_token *ret)
+CK_RV tpm2_pkcs11_read(const char *dir, struct old_store *ret)
 {
-    struct old_token t = {.id = id};
-    CK_RV rv = read_token(s, &t);
-    if (rv == CKR_OK)
-        *ret = t;
-    else
-        old_token_free(&t);
-    return rv;
+    CLEANUP(close_db) struct db s = {.path = ret->path};
+    CLEANUP(statement_free) sqlite3_stmt *q = NULL;
+    bool row;
+    TRY(find_store(dir, ret->path, sizeof(ret->path)));
+    TRY(open_db(&s));
+    TRY(query(&s, "SELECT id FROM tokens WHERE id > ?1 ORDER BY id", 0, &q, &row));
+    while (row) {
+        struct old_token *t = old_token_add(ret);
+        if (!t)
+            return CKR_HOST_MEMORY;
+        TRY(read_token(&s, sqlite3_column_int64(q, 0), t));
+        row = sqlite3_step(q) == SQLITE_ROW;
+    }
+    return CKR_OK;
 }
 
 /* ---- its secrets --------------------------------------------------------------------------- */
 
-CK_RV old_pin_auth(const struct old_token *t, struct bytes pin, struct secret *ret)
+CK_RV tpm2_pkcs11_pin_auth(const struct old_token *t, struct bytes pin, struct secret *ret)
 {
     static const char digits[] = "0123456789abcdef";
     CLEANUP(secret_free) struct secret digest = {0};
@@ -431,7 +355,8 @@ static bool part(struct bytes *text, struct buf *ret)
     return ok;
 }
 
-CK_RV old_key_auth(const struct old_object *o, struct bytes wrapping_key, struct secret *ret)
+CK_RV tpm2_pkcs11_key_auth(const struct old_object *o, struct bytes wrapping_key,
+                           struct secret *ret)
 {
     CLEANUP(buf_free) struct buf key = {0}, iv = {0}, tag = {0}, in = {0};
     CLEANUP(secret_free) struct secret out = {0};

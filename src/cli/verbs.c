@@ -104,7 +104,7 @@ const struct verb verbs[] = {
          O(GENERATE_SO_PIN) | O(MAX_PIN_TRIES),
      "make a token: set its SO PIN and its user PIN",
      "The SO PIN gives the token a new user PIN when that one is forgotten; keep it apart.\n"
-     "With --unattended the user PIN is 256 random bits in a file that only you can read, and\n"
+     "With --unattended the user PIN is 155 random bits in a file that only you can read, and\n"
      "wrong PINs are not counted: a power cut at the wrong moment locks nothing out.\n"
      "With --max-pin-tries the token has a count of its own, and wrong PINs lock it alone;\n"
      "token reset-pin opens it again.",
@@ -182,11 +182,12 @@ const struct verb verbs[] = {
      NULL, object_list},
     {"uri", "[NAME]", 0, 1, TOKEN | PIN | O(LOGIN) | O(CLASS),
      "print the pkcs11: URI of a key, a certificate, or of all tokens",
-     "With --pin-file the URI says where the PIN is: pin-source=file:/…", print_uri},
+     "With --pin-file the URI says where the PIN is: pin-source=/…", object_uri},
     {"example", "[PROGRAM KEY]", 0, 2, TOKEN | O(PIN_FILE) | O(OUT),
      "print a configuration for a program that is to use the key",
      "Without arguments: the programs. With --pin-file the configuration names that file.",
      example},
+    {"module", "", 0, 0, COMMON, "print the path of the module", NULL, show_module},
     {"setup", "[PROGRAM...]", 0, 8, COMMON | O(JSON) | O(DRY_RUN) | O(REMOVE) | O(YES),
      "tell the programs of this machine of the module",
      "p11-kit, OpenSSL, NSS (Chromium, Firefox's profiles), Firefox's policy, ssh: those that are\n"
@@ -220,6 +221,14 @@ const struct verb verbs[] = {
      "eval \"$(latchkey ssh-agent)\". With COMMAND it serves that, and ends with it.\n"
      "Ed25519, P-256, P-384, P-521 and RSA keys; new ones are seen without a new start.",
      ssh_agent},
+    {"migrate softhsm", "[STORE]", 0, 1, COMMON | PIN | NEW_PIN | SO_PIN | O(JSON) | O(LABEL),
+     "bring tokens over from SoftHSM",
+     "All its tokens, or the one of --label: keys, certificates, labels, IDs, what they may do. "
+     "The\n"
+     "keys go into the TPM where it has room for their kind. Asks for the old user PIN, which\n"
+     "becomes the new one unless --new-pin-file gives another, and for a new SO PIN. STORE is the\n"
+     "directory of the tokens. It is only read; a token that does not come over whole is not made.",
+     migrate_softhsm},
     {"migrate tpm2-pkcs11", "[STORE]", 0, 1, COMMON | PIN | NEW_PIN | SO_PIN | O(JSON) | O(LABEL),
      "bring tokens over from a store of tpm2-pkcs11",
      "All its tokens, or the one of --label, with their keys (the same keys of this TPM, so\n"

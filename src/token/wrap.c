@@ -272,8 +272,8 @@ static CK_RV secret_value(const struct wrapper *w, const struct object *o, struc
 static struct bytes without_padding(const struct wrapper *w, struct bytes plain)
 {
     struct bytes info;
-    bool padded = w->mech->wrap_block && soft_sequence_first(plain, &info) &&
-                  plain.n - info.n < w->mech->wrap_block;
+    size_t block = w->mech->wrap_block ? w->mech->wrap_block : w->mech->filled;
+    bool padded = soft_sequence_first(plain, &info) && plain.n - info.n < block;
     return padded ? info : plain;
 }
 

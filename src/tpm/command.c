@@ -100,8 +100,8 @@ struct hmac_key {
 
 static struct hmac_key session_hmac_key(const struct session *s, struct bytes auth)
 {
-    struct hmac_key key = {.n = s->key_n};
-    memcpy(key.p, s->key, s->key_n);
+    struct hmac_key key = {.n = s->key.n};
+    memcpy(key.p, s->key.n ? s->key.p : key.p, s->key.n);
     if (s->policy && !s->policy_auth)
         return key;
     /* part 1, 17.6.4.3: trailing zeros of an authValue do not count */

@@ -58,8 +58,7 @@ CK_RV lock_file_path(const struct config *config, const char *tcti, char *ret, s
 struct session {
     TPM2_HANDLE handle; /* 0: none */
     uint8_t nonce_caller[NONCE], nonce_tpm[NONCE];
-    uint8_t key[TPM2_SHA256_DIGEST_SIZE]; /* of a salted session */
-    size_t key_n;                         /* 0: unsalted */
+    struct secret key; /* of a salted session; empty: unsalted */
     bool policy_auth; /* a policy session after PolicyAuthValue: the entity's auth is in the HMAC */
     bool policy;
     bool keep; /* continueSession */
@@ -226,7 +225,7 @@ CK_RV session_start(struct tpm *t, const struct tpm_parent *parent, TPM2_SE type
 CK_RV session_prove(struct tpm *t, const struct tpm_parent *parent, struct session *s);
 /* Ends it with a FlushContext, if it is still there. */
 void session_end(struct tpm *t, struct session *s);
-void session_wipe(struct session *s); /* for CLEANUP: the key in it is a secret */
+void session_wipe(struct session *s); /* for CLEANUP: frees the key */
 /* The parent's handle: persistent, or the transient primary made now (flushed when the call ends).
  */
 CK_RV parent_handle(struct tpm *t, const struct tpm_parent *parent, TPM2_HANDLE *ret);

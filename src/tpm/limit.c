@@ -264,7 +264,9 @@ struct opening {
 
 static void opening_wipe(struct opening *o)
 {
-    secret_wipe(o, sizeof(*o));
+    session_wipe(&o->s);
+    session_wipe(&o->p);
+    *o = (struct opening){0};
 }
 
 /* Like the proof of a seat this comes before the PIN: a right one over a session out of step, or

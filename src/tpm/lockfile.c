@@ -128,7 +128,7 @@ CK_RV lock_file_path(const struct config *config, const char *tcti, char *ret, s
 enum { OPEN_FLAGS = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY };
 
 /* Nothing else is written to: a link to a file of ours would have somebody else decide which. */
-static CK_RV check_file(const struct lock_file *l, int fd)
+static CK_RV check_file(const struct lock_file *l, int fd, struct host_file *ret)
 {
     struct stat st;
     if (fstat(fd, &st) != 0)
@@ -139,6 +139,7 @@ static CK_RV check_file(const struct lock_file *l, int fd)
     /* who may only read it could still hold it, by a shared lock */
     if (st.st_uid == geteuid() && (st.st_mode & 07777) != 0660 && fchmod(fd, 0660) != 0)
         log_warn("%s: mode cannot be set: %m", l->path);
+    *ret = (struct host_file){st.st_dev, st.st_ino};
     return CKR_OK;
 }
 
@@ -155,13 +156,11 @@ static CK_RV open_file(struct lock_file *l)
         error_errno("cannot open the TPM lock file", l->path, errno);
         return CKR_DEVICE_ERROR;
     }
-    CK_RV rv = check_file(l, fd);
-    if (rv == CKR_OK) {
+    CK_RV rv = check_file(l, fd, &l->file);
+    if (rv == CKR_OK)
         l->fd = fd;
-        l->file = host_file_of(fd);
-    } else {
+    else
         close(fd);
-    }
     return rv;
 }
 

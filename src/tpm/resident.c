@@ -79,7 +79,7 @@ void residents_forget(struct tpm *t)
     memset(t->key, 0, sizeof(t->key));
     memset(t->extra, 0, sizeof(t->extra));
     t->primary = 0;
-    secret_wipe(&t->session, sizeof(t->session));
+    session_wipe(&t->session);
 }
 
 static void evict(struct tpm *t, struct resident *r)
@@ -181,7 +181,7 @@ void residents_flush(struct tpm *t)
         evict(t, &t->key[i]);
     if (t->session.handle)
         flush_handle(t, t->session.handle);
-    secret_wipe(&t->session, sizeof(t->session));
+    session_wipe(&t->session);
 }
 
 static struct resident *find(struct tpm *t, struct bytes name)
@@ -274,7 +274,7 @@ void key_session_end(struct tpm *t)
     if (!t->managed || !t->session.handle) /* an error answer does not end a session */
         return;
     flush_handle(t, t->session.handle);
-    secret_wipe(&t->session, sizeof(t->session));
+    session_wipe(&t->session);
 }
 
 static void set_session(struct cmd *c, struct session *s, struct bytes auth, bool in, bool out)

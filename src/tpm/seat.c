@@ -222,9 +222,10 @@ void session_keep(struct tpm *t, struct session *s)
     }
     if (t->session.handle)
         flush_handle(t, t->session.handle);
+    session_wipe(&t->session);
     t->session = *s;
     extra_forget(t, s->handle);
-    secret_wipe(s, sizeof(*s));
+    *s = (struct session){0};
 }
 
 static CK_RV open_nv(struct tpm *t, const struct tpm_parent *parent, const struct tpm_seat *seat,

@@ -79,6 +79,7 @@ CK_RV session_start(struct tpm *t, const struct tpm_parent *parent, TPM2_SE type
         TRY(parent_share(t, parent, "SECRET", &parent_hash, &encrypted, &salt));
         TRY(parent_handle(t, parent, &c.handle[0].handle));
     }
+    CLEANUP(session_wipe)
     struct session s = {.policy = type == TPM2_SE_POLICY, .keep = true};
     TRY(soft_random(s.nonce_caller, NONCE));
     cmd_put_2b(&c, BYTES_OF(s.nonce_caller));
@@ -110,12 +111,13 @@ CK_RV session_start(struct tpm *t, const struct tpm_parent *parent, TPM2_SE type
     s.handle = c.made;
     extra_add(t, c.made);
     if (parent) {
-        s.key_n = sizeof(s.key);
+        TRY(secret_new(&s.key, TPM2_SHA256_DIGEST_SIZE));
         TRY(soft_kdfa(HASH_SHA256, secret_bytes(&salt), "ATH", BYTES_OF(s.nonce_tpm),
-                      BYTES_OF(s.nonce_caller), 8 * sizeof(s.key), s.key));
+                      BYTES_OF(s.nonce_caller), (uint32_t)(8 * s.key.n), s.key.p));
     }
+    session_wipe(ret); /* an ended one may be begun again */
     *ret = s;
-    secret_wipe(&s, sizeof(s));
+    s = (struct session){0};
     return CKR_OK;
 }
 
@@ -134,10 +136,11 @@ void session_end(struct tpm *t, struct session *s)
 {
     if (s->handle)
         extra_flush(t, s->handle);
-    secret_wipe(s, sizeof(*s));
+    session_wipe(s);
 }
 
 void session_wipe(struct session *s)
 {
-    secret_wipe(s, sizeof(*s));
+    secret_free(&s->key);
+    *s = (struct session){0};
 }

@@ -419,6 +419,7 @@ void tpm_free(struct tpm **tp)
     lock_file_close(&t->lock);
     saved_free(t);
     secret_free(&t->owner_auth);
+    session_wipe(&t->session);
     pthread_mutex_destroy(&t->mutex);
     secret_wipe(t, sizeof(*t));
     free(t);
@@ -451,5 +452,7 @@ void tpm_abandon(struct tpm **tp)
     int fd = own_descriptor(t);
     if (fd > STDERR_FILENO) /* tabrmd has none to tell: its bus connection is seen by nobody */
         close(fd);
+    secret_free(&t->owner_auth);
+    session_wipe(&t->session);
     secret_wipe(t, sizeof(*t));
 }

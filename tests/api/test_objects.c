@@ -172,6 +172,33 @@ static void certificates_say_one_thing(void **state)
     assert_ok(create(template, 5, &object));
 }
 
+/* 4.10.2: who gives one gives the right one, or an empty one, and then there is none. */
+static void certificates_check_value(void **state)
+{
+    struct blob der = make_certificate(), sha1 = openssl_digest("SHA1", der.p, der.n);
+    CK_ATTRIBUTE template[] = {
+        ATTR_ULONG(CKA_CLASS, CKO_CERTIFICATE), ATTR_ULONG(CKA_CERTIFICATE_TYPE, CKC_X_509),
+        ATTR_MEM(CKA_VALUE, der.p, der.n),      ATTR_MEM(CKA_SUBJECT, NULL, 0),
+        ATTR_MEM(CKA_CHECK_VALUE, sha1.p, 3),
+    };
+    CK_ATTRIBUTE *given = &template[4];
+    CK_OBJECT_HANDLE object;
+    test_user(state);
+    assert_ok(create(template, 4, &object));
+    struct blob subject = get_attribute(fx.session, object, CKA_SUBJECT);
+    template[3].pValue = subject.p, template[3].ulValueLen = subject.n;
+    assert_ok(create(template, 5, &object));
+    assert_blob(get_attribute(fx.session, object, CKA_CHECK_VALUE), sha1.p, 3);
+    given->ulValueLen = 2;
+    assert_rv(CKR_ATTRIBUTE_VALUE_INVALID, create(template, 5, &object));
+    given->ulValueLen = 3;
+    sha1.p[2] ^= 1;
+    assert_rv(CKR_ATTRIBUTE_VALUE_INVALID, create(template, 5, &object));
+    given->ulValueLen = 0;
+    assert_ok(create(template, 5, &object));
+    assert_int_equal(get_attribute(fx.session, object, CKA_CHECK_VALUE).n, 0);
+}
+
 /* CKA_TRUSTED is the SO's to set (section 4.6.3). */
 static void user_cannot_trust(void **state)
 {
@@ -367,6 +394,7 @@ int main(void)
         OBJECT_TEST(empty_values),
         OBJECT_TEST(certificates),
         OBJECT_TEST(certificates_say_one_thing),
+        OBJECT_TEST(certificates_check_value),
         OBJECT_TEST(user_cannot_trust),
         OBJECT_TEST(imported_public_keys),
         OBJECT_TEST(imported_with_a_bare_point),

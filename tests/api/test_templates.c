@@ -87,6 +87,26 @@ static void nested_ones_read_back(void **state)
     assert_ok(p11->C_DestroyObject(fx.session, key));
 }
 
+/* By what is in them, in whatever order (5.2: an attribute's value is compared). */
+static void nested_ones_are_found(void **state)
+{
+    (void)state;
+    CK_ATTRIBUTE turned[] = {inner[2], inner[0], inner[1]};
+    CK_ATTRIBUTE whole = ATTR_MEM(CKA_UNWRAP_TEMPLATE, inner, sizeof inner);
+    CK_ATTRIBUTE same = ATTR_MEM(CKA_UNWRAP_TEMPLATE, turned, sizeof turned);
+    CK_ATTRIBUTE part = ATTR_MEM(CKA_UNWRAP_TEMPLATE, inner, 2 * sizeof *inner);
+    CK_ATTRIBUTE token[] = {part, ATTR_BOOL(CKA_TOKEN, true)};
+    CK_OBJECT_HANDLE key = make(&whole, 1), other = make(token, 2);
+    assert_int_equal(count_objects(fx.session, &whole, 1), 1);
+    assert_int_equal(count_objects(fx.session, &same, 1), 1);
+    assert_int_equal(count_objects(fx.session, &part, 1), 1);
+    assert_int_equal(count_objects(fx.session, token, 2), 1);
+    assert_ok(p11->C_DestroyObject(fx.session, key));
+    assert_int_equal(count_objects(fx.session, &same, 1), 0);
+    assert_ok(p11->C_DestroyObject(fx.session, other));
+    assert_int_equal(count_objects(fx.session, &part, 1), 0);
+}
+
 /* The copy of a key that wraps is as picky as it. */
 static void nested_ones_hold_for_copies(void **state)
 {
@@ -471,6 +491,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         USER_TEST(nested_ones_read_back),
+        USER_TEST(nested_ones_are_found),
         USER_TEST(nested_ones_hold_for_copies),
         USER_TEST(nested_ones_stay),
         USER_TEST(one_way),

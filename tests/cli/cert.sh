@@ -27,6 +27,10 @@ succeeds lk key csr P-256 --subject 'CN=a\,b,O=Ex' --pin-file pin
 openssl req -in out -noout -subject -nameopt RFC2253 >subject
 cp subject out
 prints 'subject=CN=a\\,b,O=Ex$'
+succeeds lk key csr P-256 --subject 'CN=a, O=Ex' --pin-file pin
+openssl req -in out -noout -subject -nameopt RFC2253 >subject
+cp subject out
+prints 'subject=CN=a,O=Ex$'
 exits 2 lk key csr P-256 --subject nonsense --pin-file pin
 exits 2 lk key csr P-256 --subject /XY=a --pin-file pin
 exits 2 lk key csr P-256 --subject /CN=a --san nonsense --pin-file pin

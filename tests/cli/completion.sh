@@ -15,7 +15,7 @@ offers() { # 'EXPECTED WORDS' WORDS...: the last WORD is the one being typed
 
 complete -p latchkey >out
 prints '-F _latchkey latchkey'
-offers 'token key cert object uri example setup encrypt decrypt sign verify secret ssh-agent migrate tpm doctor help version' ''
+offers 'token key cert object uri example module setup encrypt decrypt sign verify secret ssh-agent migrate tpm doctor help version' ''
 offers 'token tpm' t
 offers '--socket' ssh-agent --so
 offers 'create list show destroy pin reset-pin' token ''

@@ -15,7 +15,7 @@ token=$(cat out)
 succeeds lk uri web
 same "$(cat out)" "$token;id=%0A%0B;object=web;type=private"
 succeeds lk uri web --pin-file pin
-same "$(cat out)" "$token;id=%0A%0B;object=web;type=private?pin-source=file:$DIR/pin"
+same "$(cat out)" "$token;id=%0A%0B;object=web;type=private?pin-source=$DIR/pin"
 succeeds lk uri web --class public
 same "$(cat out)" "$token;id=%0A%0B;object=web;type=public"
 succeeds lk uri 'pkcs11:id=%0D' --class cert
@@ -33,16 +33,20 @@ exits 3 lk uri web --class cert
 exits 2 lk uri web --class certificate
 complains '--class is private'
 
+succeeds lk module
+same "$(cat out)" "$(realpath "$COMMAND" | xargs dirname)/latchkey-pkcs11.so"
+exits 8 lk module --module /nowhere.so
+
 # --- example ---------------------------------------------------------------------------------------
 succeeds lk example
 for program in nginx openssl; do
     prints "^$program "
 done
 succeeds lk example nginx web --pin-file pin
-prints "ssl_certificate_key \"engine:pkcs11:$token;id=%0A%0B;object=web;type=private.pin-source=file:$DIR/pin\";"
+prints "ssl_certificate_key \"engine:pkcs11:$token;id=%0A%0B;object=web;type=private.pin-source=$DIR/pin\";"
 complains 'The key has no certificate yet'
 succeeds lk example nginx web
-prints 'pin-source=file:/path/to/pin"'
+prints 'pin-source=/path/to/pin"'
 succeeds lk key csr web --subject /CN=web --pin-file pin -o web.csr
 openssl x509 -req -in web.csr -CA other.crt -CAkey other.key -CAcreateserial -out web.crt 2>/dev/null
 succeeds lk cert import web.crt --pin-file pin

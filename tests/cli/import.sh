@@ -100,15 +100,20 @@ for what in '008 RSASHA256 0' '013 ECDSAP256SHA256 64' '014 ECDSAP384SHA384 96' 
     succeeds lk key export "$algorithm" --format der # the public key of the DNS ends it
     same "$(tail -c "$size" out | base64 -w 0)" "$(tail -n 1 "$file.key" | cut -d' ' -f7- | tr -d ' ')"
 done
+sed 's/$/\r/' Kexample.org.+014*.private >crlf.private
+exits 7 lk key import crlf.private --label again --pin-file pin
+complains "already, as 'ECDSAP384SHA384'"
 succeeds lk sign ECDSAP256SHA256 pin --pin-file pin --der -o bind.sig
 succeeds lk verify ECDSAP256SHA256 pin --signature bind.sig --der
 private=$(echo Kexample.org.+013*.private)
 exits 7 lk key import "$private" --label again --pin-file pin
 count
 before=$objects
-sed 's/^PrivateKey: ./PrivateKey: -/' "$private" >spoilt.private
-exits 1 lk key import spoilt.private --label n --pin-file pin
-complains 'damaged: PrivateKey cannot be read'
+for change in 's/^PrivateKey: ./PrivateKey: -/' 's/^PrivateKey: ./PrivateKey: /' '/^PrivateKey/d'; do
+    sed "$change" "$private" >spoilt.private
+    exits 1 lk key import spoilt.private --label n --pin-file pin
+    complains 'damaged: PrivateKey cannot be read'
+done
 sed 's/^Algorithm: 14/Algorithm: 13/' Kexample.org.+014*.private >spoilt.private
 exits 1 lk key import spoilt.private --label n --pin-file pin
 complains 'damaged'
@@ -217,6 +222,31 @@ delete old
 openssl pkcs12 -export -nokeys -in p12.pem -passout file:password -out nokey.p12
 exits 1 lk key import nokey.p12 --label n --pin-file pin --password-file password
 complains 'cert import'
+openssl pkcs12 -export -nomac -inkey p12.key -in p12.pem -passout file:password -out nomac.p12
+exits 1 lk key import nomac.p12 --label n --pin-file pin --password-file wrong
+complains 'nomac.p12 cannot be decrypted'
+truncate -s 17M long.pem
+exits 1 lk key import long.pem --label n --pin-file pin
+complains 'too long for a key'
+openssl genrsa -primes 3 -out three.pem 2048 2>/dev/null
+exits 1 lk key import three.pem --label n --pin-file pin
+complains 'more than two primes'
+
+# issuers by their name in the file, and without any name
+openssl req -x509 -key ca.key -subj '/CN=Authority' -out authority.pem 2>/dev/null
+openssl req -x509 -key ca.key -subj '/O=Nameless' -out nameless.pem 2>/dev/null
+cat authority.pem nameless.pem >issuers.pem
+openssl pkcs12 -export -inkey p12.key -in p12.pem -certfile issuers.pem -caname 'called so' -passout file:password \
+    -out issuers.p12
+succeeds lk key import issuers.p12 --label srv --pin-file pin --password-file password
+succeeds lk cert export 'called so'
+holds cmp out authority.pem
+succeeds lk cert export issuer
+holds cmp out nameless.pem
+for cert in srv 'called so' issuer; do
+    succeeds lk cert delete "$cert" -y --pin-file pin
+done
+delete srv
 
 # --- all or nothing --------------------------------------------------------------------------------
 # the module refuses the private key, the public one, a certificate, the issuer's
@@ -227,14 +257,14 @@ before=$objects
     export REFUSING_MODULE=${MODULE:-$LATCHKEY_BUILD/latchkey-pkcs11.so}
     MODULE=$LATCHKEY_BUILD/tests/refusing-module.so
     for call in 1 2 3 4; do
-        export REFUSING_CALL=$call
+        export REFUSING_CALL=C_CreateObject:$call
         exits 6 lk key import full.p12 --label half --pin-file pin --password-file password
         what=('' "private key 'half'" "public key 'half'" "certificate 'half'" "certificate 'Test CA'")
         complains "cannot store the ${what[call]}"
         [ "$call" = 1 ] || complains 'Nothing was imported'
         exits 3 lk key show half --login --pin-file pin
     done
-    export REFUSING_CALL=5
+    export REFUSING_CALL=C_CreateObject:5
     succeeds lk key import full.p12 --label half --pin-file pin --password-file password
     exit "$FAILURES"
 ) || FAILURES=$((FAILURES + 1))

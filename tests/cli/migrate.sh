@@ -50,6 +50,7 @@ ptool init
 ptool addtoken --pid 1 --label site --sopin 11111111 --userpin 123456
 ptool addkey --label site --key-label ec --id 0a --algorithm ecc256 --userpin 123456
 ptool addkey --label site --key-label aes --algorithm aes256 --userpin 123456
+ptool addkey --label site --key-label mac --id 0c --algorithm hmac:sha256 --userpin 123456
 ptool addkey --label site --key-label strict --algorithm ecc384 --userpin 123456 --attr-always-authenticate
 openssl genrsa -out mine.pem 2048 2>/dev/null
 ptool import --label site --key-label mine --privkey mine.pem --algorithm rsa --userpin 123456
@@ -68,7 +69,7 @@ cp -r old before
 
 # --- it comes over -----------------------------------------------------------------------------------
 succeeds migrate old pin --json
-json 'd == [{"token": "site", "keys": 5, "certificates": 1, "left_out": 0}]'
+json 'd == [{"token": "site", "keys": 6, "certificates": 1, "left_out": 0}]'
 holds cmp old/tpm2_pkcs11.sqlite3 before/tpm2_pkcs11.sqlite3
 for name in ec rsa mine; do
     succeeds lk key export $name
@@ -94,9 +95,25 @@ old_tool --token-label site --login --pin 123456 --encrypt -m AES-CBC-PAD --labe
 cat iv encrypted >with-iv
 succeeds lk decrypt aes with-iv --mechanism aes-cbc-pad --pin-file pin --out decrypted
 holds cmp decrypted digest
+old_tool --token-label site --login --pin 123456 --sign -m SHA256-HMAC --id 3063 -i digest -o mac
+succeeds lk sign mac digest --mechanism hmac-sha256 --pin-file pin --out sig
+holds cmp sig mac
 # and the old one goes on
 old_tool --token-label site --login --pin 123456 --sign -m ECDSA --label ec -i digest -o old.sig --signature-format openssl
 holds openssl pkeyutl -verify -pubin -inkey ec.spki -in digest -sigfile old.sig >verified
+
+# a key that was made since goes there by a file, to a token below latchkey's storage key
+succeeds lk key generate --label since --pin-file pin
+printf 'password of the file' >password
+succeeds lk key export since --pin-file pin --tss2 --password-file password -o since.pem
+ptool init --primary-handle 0x81000002
+ptool addtoken --pid 2 --label back --sopin 11111111 --userpin 123456
+ptool link --label back --key-label since --userpin 123456 --auth "$(cat password)" since.pem
+old_tool --token-label back --login --pin 123456 --sign -m ECDSA --label since -i digest -o old.sig --signature-format openssl
+succeeds lk key export since -o since.spki
+holds openssl pkeyutl -verify -pubin -inkey since.spki -in digest -sigfile old.sig >verified
+
+rm -rf old && cp -r before old
 
 # --- not twice; another PIN; what there is not ----------------------------------------------------------
 exits 7 migrate
@@ -107,6 +124,10 @@ succeeds lk sign ec digest --pin-file new-pin --out sig
 destroy site
 exits 3 migrate old pin --label other
 exits 3 migrate nowhere
+if [ ! -e /etc/tpm2_pkcs11 ]; then
+    exits 3 lk migrate tpm2-pkcs11 --pin-file pin --so-pin-file so-pin
+    complains 'no store of tpm2-pkcs11 in /etc/tpm2_pkcs11 and ~/.tpm2_pkcs11'
+fi
 TPM2_PKCS11_STORE=$DIR/old succeeds lk migrate tpm2-pkcs11 --pin-file pin --so-pin-file so-pin
 destroy site
 
@@ -137,9 +158,47 @@ edit 'a.replace("\"007e0020", "\"007e0021")' # the wrapped private part
 exits 1 migrate broken
 complains "object 1 \('ec'\)"
 gone
+edit 'a.replace("2399141889", "2399141888")' # without its authorization
+exits 4 migrate broken
+complains "the password of object 1 \('ec'\) of the token 'site' is wrong"
+gone
 printf 'no database' >broken/tpm2_pkcs11.sqlite3
 exits 1 migrate broken
 gone
+rm broken/tpm2_pkcs11.sqlite3
+mkdir broken/tpm2_pkcs11.sqlite3
+exits 1 migrate broken
+complains 'the store broken/tpm2_pkcs11.sqlite3 cannot be read'
+
+# --- damaged, or of a kind that does not come over -------------------------------------------------------
+damage() { # SQL: makes the store broken
+    rm -rf broken && cp -r before broken
+    python3 -c 'import sqlite3, sys
+db = sqlite3.connect("broken/tpm2_pkcs11.sqlite3")
+sys.exit(db.execute(sys.argv[1]).rowcount < 1 or db.commit())' "$1" || fails "changes nothing: $1"
+}
+damaged() { # SQL PATTERN: nothing comes over, and it is said why
+    damage "$1"
+    exits 1 migrate broken
+    complains "$2"
+    gone
+}
+value() { # ATTRIBUTE TYPE OLD NEW: the beginning of its value, in SQL
+    local before="'!!int \"$1\"' || char(10) || '  : !!$2 \""
+    echo "replace(attrs, $before$3', $before$4')"
+}
+damaged "UPDATE tokens SET config = '[]'" 'token 1 in broken/tpm2_pkcs11.sqlite3 cannot be read'
+damaged "UPDATE pobjects SET config = replace(config, '\"81', '\"40')" "primary key of the token 'site' in .* cannot be read"
+damaged "UPDATE pobjects SET config = replace(config, '\"81', '\"8x')" "primary key of the token 'site' in .* cannot be read"
+damaged "UPDATE pobjects SET config = '{ !!str esys-tr : !!str 8100 }'" "primary key of the token 'site' in .* cannot be read"
+damaged "UPDATE pobjects SET objauth = 'sesame'" 'has an authorization of its own'
+damaged 'DELETE FROM sealobjects' "the token 'site' has no user PIN"
+damaged "UPDATE tobjects SET attrs = $(value 2399141889 str 3 4)" 'the authorization of object [0-9]+ .* is damaged'
+damaged "UPDATE tobjects SET attrs = $(value 17 str 3082 3182)" "'ec'\) of the token 'site' is no X.509 certificate"
+damage "UPDATE tobjects SET attrs = $(value 0 int 1 0)" # the certificate becomes data
+succeeds migrate broken pin --json
+json 'd == [{"token": "site", "keys": 6, "certificates": 0, "left_out": 1}]'
+destroy site
 
 # --- older schemas: what the program's own update does, backwards ----------------------------------------
 older() { # VERSION
@@ -182,5 +241,15 @@ for template in tpm2-tools-default tpm2-tools-ecc-default tss2-engine-key; do
     holds openssl dgst -sha256 -verify ec.spki -signature sig digest >verified
     destroy passing
 done
+
+# --- a token whose PIN is empty, which no token here has -----------------------------------------------------
+rm -rf old && mkdir old
+ptool init
+ptool addtoken --pid 1 --label open --sopin 11111111 --userpin ''
+ptool addkey --label open --key-label ec --algorithm ecc256 --userpin ''
+exits 2 migrate
+complains 'give --new-pin-file'
+succeeds migrate old pin --new-pin-file new-pin
+succeeds lk sign ec digest --pin-file new-pin --out sig
 
 finish

@@ -52,7 +52,15 @@ succeeds lk key list --login --pin-fd 3 3<pin
 PIN=123456 succeeds lk key list --login --pin-env PIN
 succeeds lk key list --login --token "pkcs11:token=web?pin-source=file:$DIR/pin"
 succeeds lk key list --login --token "pkcs11:token=web?pin-source=$DIR/pin"
+succeeds lk key list --login --token "pkcs11:token=web?pin-source=file://$DIR/pin"
 exits 2 lk key list --login --token 'pkcs11:token=web?pin-source=%7Ccat%20pin'
+printf '%0.s7' {1..600} >long
+exits 2 lk key list --login --pin-file long
+complains 'is too long'
+exits 1 lk_typing '' key list --login
+prints 'nothing was typed'
+exits 3 lk key list --token "$(printf '%0.sx' {1..33})"
+complains 'a label has at most 32 bytes'
 printf '123456\r\nsecond line\n' >two-lines
 succeeds lk key list --login --pin-file two-lines
 succeeds lk_typing 123456 key list --login
@@ -78,7 +86,7 @@ succeeds lk key list --login --pin-file new-pin
 
 # generated PINs
 succeeds lk token create --label gateway --unattended --pin-file-out gw-pin --generate-so-pin gw-so
-same "$(stat -c '%a %s' gw-pin)" '600 64'
+same "$(stat -c '%a %s' gw-pin)" '600 31'
 same "$(stat -c '%a %s' gw-so)" '600 32'
 succeeds lk token show gateway --json
 json 'd["unattended"] is True'

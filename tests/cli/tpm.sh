@@ -1,6 +1,10 @@
 #!/bin/bash
 # The TPM's count of wrong PINs: shown, guarded by a recovery code, reset with it and with nothing else.
 . "$(dirname "$0")/lib.sh"
+start_tpm
+succeeds lk tpm status --json # nothing is there yet, and this makes nothing
+json 'd["srk_handle"] is None and d["srk_name"] is None'
+stop_tpm
 start_token
 
 succeeds lk tpm status
@@ -42,6 +46,9 @@ exits 2 lk tpm unlock
 echo "${code/%????/ffff}" >slip
 exits 4 lk tpm unlock --recovery-file slip
 complains 'not asked'
+echo "${code/%????/wxyz}" >slip
+exits 4 lk tpm unlock --recovery-file slip
+complains 'nine groups of four of 0-9 and a-f'
 succeeds lk tpm unlock --recovery-file code
 succeeds lk_typing "${code^^}" tpm unlock
 succeeds lk_typing "${code//-/}" tpm unlock
@@ -61,6 +68,10 @@ exits 4 lk tpm unlock --recovery-file code
 complains 'every code for 1 s'
 exits 5 lk tpm unlock --recovery-file new-code
 complains 'before'
+sleep 2
+succeeds lk tpm unlock --recovery-file new-code
+exits 4 lk tpm harden --recovery-file third --old-recovery-file code
+complains 'Keep third until'
 sleep 2
 succeeds lk tpm unlock --recovery-file new-code
 ! tpm2 dictionarylockout --clear-lockout 2>err || fails 'the count is reset without the code'

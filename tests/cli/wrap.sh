@@ -66,7 +66,7 @@ holds openssl dgst -sha256 -verify rsa.pub -signature sig plain >verdict
 
 # all or nothing: where the public half is refused, the private one does not stay
 (
-    export REFUSING_MODULE=${MODULE:-$LATCHKEY_BUILD/latchkey-pkcs11.so} REFUSING_CALL=1
+    export REFUSING_MODULE=${MODULE:-$LATCHKEY_BUILD/latchkey-pkcs11.so} REFUSING_CALL=C_CreateObject:1
     MODULE=$LATCHKEY_BUILD/tests/refusing-module.so
     exits 6 lk key unwrap wrapped --with kek --type rsa --label half --pin-file pin
     complains "public key 'half'"

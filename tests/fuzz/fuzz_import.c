@@ -1,5 +1,5 @@
 /* Files that `latchkey key import` and `cert import` are given: PEM and DER of every kind, PKCS#12,
- * bytes and hexadecimal. A key that was read is written and read once more, and goes into a
+ * BIND's, bytes and hexadecimal. A key that was read is written and read once more, and goes into a
  * template; here nobody but this target takes that. The password is always "password". */
 #include "fuzz_command.h"
 

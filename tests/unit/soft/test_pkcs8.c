@@ -268,6 +268,16 @@ static void ec_forms(void **state)
     assert_parsed("308193020100" P256 "0479"
                   "3077020101" ONE IN_P256 "a144034200" POINT,
                   CKR_OK);
+    /* RFC 5958: the public key beside it, the right one and another key's */
+    assert_parsed("308185020101" P256 "0427"
+                  "3025020101" ONE "814200" POINT,
+                  CKR_OK);
+    assert_parsed("308185020101" P256 "0427"
+                  "3025020101"
+                  "0420"
+                  "0000000000000000000000000000000000000000000000000000000000000002"
+                  "814200" POINT,
+                  CKR_ATTRIBUTE_VALUE_INVALID);
     /* another curve inside, another key's point, order of the parts, versions, lengths */
     assert_parsed("304a020100" P256 "0430"
                   "302e020101" ONE IN_P384,

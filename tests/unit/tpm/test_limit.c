@@ -296,7 +296,8 @@ static void test_no_command_tries_a_pin_past_a_gate(void **state)
 static TSS2_RC bind_to(const struct tpm_index *index, struct session *ret)
 {
     static const TPMT_SYM_DEF none = {.algorithm = TPM2_ALG_NULL};
-    *ret = (struct session){.keep = true};
+    session_wipe(ret);
+    ret->keep = true;
     COMMAND(c, StartAuthSession, .handles = 2, .makes_handle = true);
     c.handle[0].handle = TPM2_RH_NULL;
     c.handle[1] = (struct cmd_handle){index->nv, index->name};
@@ -319,15 +320,15 @@ static TSS2_RC bind_to(const struct tpm_index *index, struct session *ret)
  * any command under it tries that. */
 static TSS2_RC try_bound(const struct tpm_index *index, const uint8_t *auth)
 {
-    struct session s;
+    CLEANUP(session_wipe) struct session s = {0};
     size_t n = TPM_AUTH;
     HELD(fx.tpm);
     assert_int_equal(bind_to(index, &s), TPM2_RC_SUCCESS);
     while (n && !auth[n - 1])
         n--;
-    s.key_n = sizeof(s.key);
+    assert_ok(secret_new(&s.key, TPM2_SHA256_DIGEST_SIZE));
     assert_ok(soft_kdfa(HASH_SHA256, BYTES(auth, n), "ATH", BYTES_OF(s.nonce_tpm),
-                        BYTES_OF(s.nonce_caller), 8 * sizeof(s.key), s.key));
+                        BYTES_OF(s.nonce_caller), (uint32_t)(8 * s.key.n), s.key.p));
     COMMAND(c, NV_ReadPublic, .handles = 1, .auths = 1);
     c.handle[0] = (struct cmd_handle){index->nv, index->name};
     c.auth[0].session = c.audit = &s;
@@ -339,7 +340,7 @@ static void test_bound_sessions_try_no_pin(void **state)
 {
     (void)state;
     struct limited l;
-    struct session s;
+    CLEANUP(session_wipe) struct session s = {0};
     struct seat unlimited;
     uint8_t guess[TPM_AUTH];
     limit_start(&l);

@@ -309,7 +309,8 @@ static void test_stale_session_is_not_counted(void **state)
     assert_opens(&s, pin, CKR_OK);
     assert_int_not_equal(fx.tpm->session.handle, 0);
     fill(fx.tpm->session.nonce_tpm, NONCE, 5);
-    fill(fx.tpm->session.key, sizeof(fx.tpm->session.key), 6);
+    assert_int_equal(fx.tpm->session.key.n, TPM2_SHA256_DIGEST_SIZE);
+    fill(fx.tpm->session.key.p, fx.tpm->session.key.n, 6);
     assert_opens(&s, pin, CKR_OK);
     assert_int_equal(swtpm_lockout_counter(&fx.swtpm), 0);
     seat_end(&s);
