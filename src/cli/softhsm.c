@@ -137,7 +137,7 @@ static CK_RV take_head(const struct old_object *head, struct old_token *t)
     t->label = strndup((const char *)label.p, label.n);
     if (!t->label)
         return CKR_HOST_MEMORY;
-    return flags & CKF_USER_PIN_INITIALIZED
+    return (flags & CKF_USER_PIN_INITIALIZED)
                ? buf_bytes_append(&t->sealed, old_attribute(head, TOKEN_USER_PIN))
                : CKR_OK;
 }
