@@ -232,7 +232,8 @@ uri() {
 # shell's trace in $PAGE_WORLD/trace. A page starts its simulator and ends the servers that it starts. What its reader
 # has already, a function prepare_page of the script puts into $PAGE_WORLD.
 follow() {
-    local page=$1 as=()
+    local page=$1 as=() path=/usr/local/bin:/usr/bin:/bin # an ordinary user's
+    [ "${2:-}" != root ] || path=/usr/local/sbin:/usr/sbin:/sbin:$path
     PAGE_WORLD=$(TMPDIR=/tmp mktemp -d) # where other users can pass, too
     at_exit+=("rm -rf '$PAGE_WORLD'")
     mkdir "$PAGE_WORLD/build"
@@ -250,7 +251,7 @@ follow() {
     (
         cd "$PAGE_WORLD"
         own_pids timeout -k 5 "${PAGE_TIME:-600}" env -i "${as[@]}" env HOME="$PAGE_WORLD" LANG=C.UTF-8 \
-            PATH="$PAGE_WORLD/build:/usr/sbin:/usr/bin:/sbin:/bin" bash -eux recipes
+            PATH="$PAGE_WORLD/build:$path" bash -eux recipes
     ) >"$PAGE_WORLD/out" 2>"$PAGE_WORLD/trace" </dev/null || {
         tail -n 40 "$PAGE_WORLD/out" "$PAGE_WORLD/trace" >&2
         die "a recipe of $page does not work as written"

@@ -164,7 +164,7 @@ ok 'ssl_engine pkcs11: the same with the engine as the default one of each worke
 stop "$nginx_pid" QUIT
 
 printf 00000000 >wrong-pin
-sed -i "s,file:$PIN_FILE,file:$WORK/wrong-pin," nginx.conf
+sed -i "s,pin-source=$PIN_FILE,pin-source=$WORK/wrong-pin," nginx.conf
 OPENSSL_CONF=$WORK/openssl.cnf refused 'a wrong PIN' nginx -t -p "$WORK/nginx" -c "$WORK/nginx.conf" \
     -e "$WORK/nginx/wrong.log"
 grep -q 'PIN incorrect' nginx/wrong.log

@@ -104,7 +104,7 @@ get rsa-1.2
 ok 'SIGHUP: the configuration is read anew, keys and all'
 
 printf 00000000 >wrong-pin
-sed "s,file:$PIN_FILE,file:$WORK/wrong-pin,; s,server.pid,wrong.pid," server.conf >wrong.conf
+sed "s,=$PIN_FILE,=$WORK/wrong-pin,; s,server.pid,wrong.pid," server.conf >wrong.conf
 ! timeout 60 stunnel wrong.conf >wrong.err 2>&1 || die 'a wrong PIN was not refused'
 grep -q 'PIN incorrect' wrong.err
 ok 'a wrong PIN: stunnel does not start, and says why'
