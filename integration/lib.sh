@@ -83,11 +83,11 @@ stop() {
     wait "$1" 2>/dev/null || true
 }
 
-# wait_for WHAT COMMAND...: until the command succeeds, ten seconds at most.
+# wait_for WHAT COMMAND...: until the command succeeds, a minute at most: machines are slow at times.
 wait_for() {
     local what=$1 try
     shift
-    for try in {1..100}; do
+    for try in {1..600}; do
         "$@" >/dev/null 2>&1 && return
         sleep 0.1
     done
@@ -167,11 +167,15 @@ tpm_stop() {
 
 # --- a test's own world --------------------------------------------------------------------------
 
-# scratch [GROUP]: an empty directory $WORK, a simulator and a store in it, and the PIN files; everything
-# ends with the script. The configuration is in a file, because servers lose their environment. Members of
-# GROUP, which only root can name, reach the TPM and the store, but not the PIN files.
+# scratch: an empty directory $WORK, a simulator and a store in it, and the PIN files; everything
+# ends with the script. The configuration is in a file, because servers lose their environment.
 scratch() {
-    local group=${1:-} parent=${TMPDIR:-/tmp}
+    scratch_for ''
+}
+
+# scratch_for GROUP: its members, too, reach the TPM and the store, but not the PIN files. For root alone.
+scratch_for() {
+    local group=$1 parent=${TMPDIR:-/tmp}
     [ -z "$group" ] || parent=/tmp # where other users can pass, too
     WORK=$(mktemp -d -p "$parent")
     at_exit+=("rm -rf '$WORK'")
@@ -228,7 +232,8 @@ uri() {
 # shell's trace in $PAGE_WORLD/trace. A page starts its simulator and ends the servers that it starts. What its reader
 # has already, a function prepare_page of the script puts into $PAGE_WORLD.
 follow() {
-    local page=$1 as=()
+    local page=$1 as=() path=/usr/local/bin:/usr/bin:/bin # an ordinary user's
+    [ "${2:-}" != root ] || path=/usr/local/sbin:/usr/sbin:/sbin:$path
     PAGE_WORLD=$(TMPDIR=/tmp mktemp -d) # where other users can pass, too
     at_exit+=("rm -rf '$PAGE_WORLD'")
     mkdir "$PAGE_WORLD/build"
@@ -246,7 +251,7 @@ follow() {
     (
         cd "$PAGE_WORLD"
         own_pids timeout -k 5 "${PAGE_TIME:-600}" env -i "${as[@]}" env HOME="$PAGE_WORLD" LANG=C.UTF-8 \
-            PATH="$PAGE_WORLD/build:/usr/sbin:/usr/bin:/sbin:/bin" bash -eux recipes
+            PATH="$PAGE_WORLD/build:$path" bash -eux recipes
     ) >"$PAGE_WORLD/out" 2>"$PAGE_WORLD/trace" </dev/null || {
         tail -n 40 "$PAGE_WORLD/out" "$PAGE_WORLD/trace" >&2
         die "a recipe of $page does not work as written"

@@ -5,9 +5,12 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 need apache2 curl openssl swtpm python3
 openssl engine pkcs11 >/dev/null 2>&1 || skip 'OpenSSL has no pkcs11 engine'
+! port_open 8505 || skip 'port 8505, which the page uses, is taken'
+follow docs/apache.md
+[ "$(grep -c '^client: CN=me, TLSv1.3' "$PAGE_WORLD/out")" = 2 ]
 SERVICE=
 [ "$(id -u)" != 0 ] || SERVICE=www-data
-scratch "$SERVICE"
+scratch_for "$SERVICE"
 cd "$WORK"
 
 make_token demo
@@ -179,3 +182,16 @@ for mpm in prefork event; do
     refused 'a crash of a worker' grep -E 'exit signal|\[[a-z]*:(alert|emerg)\]' "$LOG"
     stop "$apache_pid"
 done
+
+apache_start event 'SSLCryptoDevice pkcs11'
+server_keys
+client_keys
+ok 'SSLCryptoDevice pkcs11: all of it with the engine as the default one of the process'
+stop "$apache_pid"
+
+printf 00000000 >wrong-pin
+EC_KEY="pkcs11:token=demo;object=server-ec;type=private?pin-source=file:$WORK/wrong-pin" apache_conf event >apache.conf
+: >"$LOG"
+OPENSSL_CONF=$WORK/openssl.cnf refused 'a wrong PIN' setsid apache2 -DFOREGROUND -f "$WORK/apache.conf"
+told 'PIN incorrect' 1
+ok 'a wrong PIN: Apache does not start, and the log says why'

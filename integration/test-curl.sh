@@ -5,6 +5,9 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 need curl openssl swtpm
 curl -V | grep -q OpenSSL || skip 'curl is not built with OpenSSL'
+! port_open 8515 || skip 'port 8515, which the page uses, is taken'
+follow docs/curl.md
+[ "$(grep -c '^ *Subject: CN *= *me$' "$PAGE_WORLD/out")" = 2 ]
 scratch
 cd "$WORK"
 

@@ -4,6 +4,9 @@
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 need nginx curl openssl swtpm
+! port_open 8500 || skip 'port 8500, which the page uses, is taken'
+follow docs/nginx.md
+grep -q '^you are CN=proxy,' "$PAGE_WORLD/out"
 scratch
 cd "$WORK"
 
@@ -21,9 +24,10 @@ logs=("$WORK/nginx/error.log" "$WORK/curl.err" "$WORK/s_client.out")
 head -c 200000 /dev/urandom >large
 PORT=$(free_port)
 
-# nginx_start WORKERS: sets nginx_pid
+# nginx_start WORKERS [LINE]: sets nginx_pid
 nginx_start() {
     cat >nginx.conf <<EOF
+${2:-}
 daemon off;
 worker_processes $1;
 pid nginx.pid;
@@ -151,4 +155,18 @@ for workers in 1 4; do
     ok "$workers worker(s): 3 reloads under load, $(($(paste -sd+ requests))) requests, none lost"
     stop "$nginx_pid" QUIT
 done
+
+nginx_start 2 'ssl_engine pkcs11;'
+handshakes
+seen 2
+[[ "$(get /upstream)" == *'client=CN=proxy '* ]]
+ok 'ssl_engine pkcs11: the same with the engine as the default one of each worker'
+stop "$nginx_pid" QUIT
+
+printf 00000000 >wrong-pin
+sed -i "s,pin-source=$PIN_FILE,pin-source=$WORK/wrong-pin," nginx.conf
+OPENSSL_CONF=$WORK/openssl.cnf refused 'a wrong PIN' nginx -t -p "$WORK/nginx" -c "$WORK/nginx.conf" \
+    -e "$WORK/nginx/wrong.log"
+grep -q 'PIN incorrect' nginx/wrong.log
+ok 'a wrong PIN: nginx does not start, and its log says why'
 refused 'a crash of a worker' grep -E 'exited on signal|\[alert\]|\[emerg\]' nginx/error.log

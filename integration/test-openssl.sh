@@ -5,6 +5,9 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 need openssl swtpm
 openssl engine pkcs11 >/dev/null 2>&1 || skip 'OpenSSL has no pkcs11 engine'
+! port_open 8510 || skip 'port 8510, which the page uses, is taken'
+follow docs/openssl.md
+grep -q 'Subject: CN *= *me$' "$PAGE_WORLD/out"
 scratch
 cd "$WORK"
 
@@ -91,6 +94,26 @@ documents() {
     same 'the encrypted document' data data.back
 }
 
+# both ends with a key of the token; the server tells whose certificate it saw
+tls() {
+    local label version port args server
+    for label in rsa ec; do
+        port=$(free_port)
+        args=(-accept "127.0.0.1:$port" -cert "$label.crt" -CAfile ca.crt -Verify 1 -verify_return_error -www)
+        OPENSSL_CONF=$WORK/$conf spawn openssl s_server "${args[@]}" \
+            -key "org.openssl.engine:pkcs11:$(uri demo $label)" >s_server.log 2>&1
+        server=$!
+        wait_for 's_server' port_open "$port"
+        for version in 1_2 1_3; do
+            printf 'GET / HTTP/1.0\r\n\r\n' | with $label s_client -key "-tls$version" -quiet \
+                -connect "127.0.0.1:$port" -cert $label.crt -CAfile ca.crt -verify_return_error >page
+            grep -q "Protocol  : TLSv${version/_/.}" page
+            grep -q "Subject: CN *= *$label" page
+        done
+        stop "$server"
+    done
+}
+
 for conf in engine.cnf default.cnf; do
     for way in engine uri; do
         engine=()
@@ -105,5 +128,14 @@ for conf in engine.cnf default.cnf; do
         ok "$title: pkeyutl derives the ECDH secret"
         documents
         ok "$title: req, cms sign and decrypt"
+        tls
+        ok "$title: s_server and s_client, TLS 1.2 and 1.3"
     done
 done
+
+printf 00000000 >wrong-pin
+! OPENSSL_CONF=$WORK/engine.cnf openssl dgst -sha256 -out sig -engine pkcs11 -keyform engine \
+    -sign "pkcs11:token=demo;object=ec;type=private?pin-source=file:$WORK/wrong-pin" data 2>openssl.err ||
+    die 'a wrong PIN was not refused'
+grep -q 'PIN incorrect' openssl.err
+ok 'a wrong PIN is refused'

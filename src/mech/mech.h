@@ -179,6 +179,7 @@ struct mech {
     /* of wrapping: of secret keys only; what is unwrapped has the key at its end, after zeros */
     bool secret_only, raw_block;
     size_t wrap_block; /* C_WrapKey pads the key's value with zeros to a multiple; 0: to none */
+    size_t filled;     /* what others wrap may be so, where we do not */
     /* key: NULL where the mechanism uses none */
     CK_RV(*params)
     (const struct mech *m, const CK_MECHANISM *in, const struct mech_key *key,

@@ -143,7 +143,8 @@ static const struct mech table[] = {
      .wrap_message = aead_wrap_ccm, .wrap_n = sizeof(CK_CCM_WRAP_PARAMS)},
     AES(CKM_AES_KEY_WRAP, AES_ECB, keywrap_params, keywrap_kw, .wrap_block = AES_BLOCK / 2),
     AES(CKM_AES_KEY_WRAP_KWP, AES_ECB, keywrap_params_kwp, keywrap_kwp),
-    AES(CKM_AES_KEY_WRAP_PAD, AES_ECB, keywrap_params_kwp, keywrap_kwp), /* KWP's older name */
+    /* KWP's older name; SoftHSM 2.6 fills a private key up with zeros before it wraps it so */
+    AES(CKM_AES_KEY_WRAP_PAD, AES_ECB, keywrap_params_kwp, keywrap_kwp, .filled = AES_BLOCK / 2),
     AES(CKM_AES_KEY_WRAP_PKCS7, AES_ECB, keywrap_params, keywrap_pkcs7),
     {.type = CKM_RSA_AES_KEY_WRAP, .key_type = CKK_RSA, .flags = CKF_HW | CKF_WRAP | CKF_UNWRAP,
      .params = keywrap_params_rsa, .cipher = &keywrap_rsa},

@@ -268,15 +268,12 @@ static CK_RV secret_value(const struct wrapper *w, const struct object *o, struc
     return key_check_value_length(type, ret->n) == CKR_OK ? CKR_OK : CKR_WRAPPED_KEY_LEN_RANGE;
 }
 
-/* Without the zeros that a PrivateKeyInfo was filled up with: to eight bytes also where the mechanism
- * has a padding of its own, as SoftHSM 2.6 does. */
+/* Without the zeros that a PrivateKeyInfo was filled up with. */
 static struct bytes without_padding(const struct wrapper *w, struct bytes plain)
 {
     struct bytes info;
-    size_t block = w->mech->wrap_block ? w->mech->wrap_block : 8;
+    size_t block = w->mech->wrap_block ? w->mech->wrap_block : w->mech->filled;
     bool padded = soft_sequence_first(plain, &info) && plain.n - info.n < block;
-    for (size_t i = padded ? info.n : plain.n; i < plain.n; i++)
-        padded &= plain.p[i] == 0;
     return padded ? info : plain;
 }
 

@@ -16,6 +16,16 @@ exits 7 lk key list
 complains '--token'
 exits 8 "$COMMAND" token list --module /nonexistent
 exits 8 "$COMMAND" token list --module /dev/null
+cp "$COMMAND" alone # nothing is beside it: where it is installed
+if ./alone version >out 2>err; then
+    prints '/pkcs11/latchkey-pkcs11.so: '
+else
+    exits 8 ./alone token list
+    complains '/pkcs11/latchkey-pkcs11.so: cannot open'
+fi
+long=swtpm:path=/$(printf '%0.sx' {1..300})
+LATCHKEY_LOG=error LATCHKEY_TCTI=$long exits 6 lk tpm status
+complains "the tcti '$long' is too long"
 
 # lockout
 tpm2 dictionarylockout --clear-lockout

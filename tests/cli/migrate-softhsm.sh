@@ -216,7 +216,7 @@ for module in "$OLD_MODULE" ''; do
     MODULE=$module succeeds lk key import kek --type aes --usage wrap --token "${token:-new}" --label kek --id 20 --pin-file pin
 done
 MODULE=$OLD_MODULE succeeds lk key wrap leaves --with kek --token site --mechanism aes-key-wrap-pad --pin-file pin -o wrapped
-succeeds lk key unwrap wrapped --with kek --token new --mechanism aes-kwp --type ec --label leaves --pin-file pin
+succeeds lk key unwrap wrapped --with kek --token new --mechanism aes-key-wrap-pad --type ec --label leaves --pin-file pin
 succeeds lk key export leaves --token new
 holds cmp out leaves.spki
 destroy new

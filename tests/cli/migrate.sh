@@ -158,6 +158,10 @@ edit 'a.replace("\"007e0020", "\"007e0021")' # the wrapped private part
 exits 1 migrate broken
 complains "object 1 \('ec'\)"
 gone
+edit 'a.replace("2399141889", "2399141888")' # without its authorization
+exits 4 migrate broken
+complains "the password of object 1 \('ec'\) of the token 'site' is wrong"
+gone
 printf 'no database' >broken/tpm2_pkcs11.sqlite3
 exits 1 migrate broken
 gone
@@ -186,6 +190,7 @@ value() { # ATTRIBUTE TYPE OLD NEW: the beginning of its value, in SQL
 damaged "UPDATE tokens SET config = '[]'" 'token 1 in broken/tpm2_pkcs11.sqlite3 cannot be read'
 damaged "UPDATE pobjects SET config = replace(config, '\"81', '\"40')" "primary key of the token 'site' in .* cannot be read"
 damaged "UPDATE pobjects SET config = replace(config, '\"81', '\"8x')" "primary key of the token 'site' in .* cannot be read"
+damaged "UPDATE pobjects SET config = '{ !!str esys-tr : !!str 8100 }'" "primary key of the token 'site' in .* cannot be read"
 damaged "UPDATE pobjects SET objauth = 'sesame'" 'has an authorization of its own'
 damaged 'DELETE FROM sealobjects' "the token 'site' has no user PIN"
 damaged "UPDATE tobjects SET attrs = $(value 2399141889 str 3 4)" 'the authorization of object [0-9]+ .* is damaged'

@@ -18,4 +18,13 @@ holds test ! -e gw-pin
 succeeds lk version
 prints '^latchkey [0-9.]+$'
 prints 'libsofthsm2.so: .* Cryptoki 2\.40'
+
+# its private EC keys do not tell their public numbers
+printf 123456 >pin
+printf 87654321 >so-pin
+succeeds lk token create --label web --pin-file pin --so-pin-file so-pin
+succeeds lk key generate --type ec --label half --pin-file pin
+succeeds pkcs11-tool --module "$MODULE" --login --pin 123456 --delete-object --type pubkey --label half
+exits 3 lk key csr half --subject /CN=half --pin-file pin
+complains "the key 'half' has no public key on the token"
 finish

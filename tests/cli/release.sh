@@ -123,6 +123,23 @@ tpm2 flushcontext -t
 cat iv aes.out >with-iv
 succeeds lk decrypt aes with-iv --token web --mechanism aes-cbc-pad --pin-file pin -o decrypted
 holds cmp decrypted text
+# an HMAC key is bound to no hash there: of which it is says who takes it in again
+succeeds lk key generate --token web --label mac --type hmac-sha512 --bits 256 --pin-file pin
+succeeds lk sign mac text --token web --pin-file pin -o mac.sig
+succeeds out mac mac.pem --password-file password
+succeeds lk key import mac.pem --token second --label mac --pin-file pin --password-file password --json
+json 'd["type"] == "generic 256"'
+holds tpm2 load -Q -r mac.pem -c mac.ctx 2>load.log
+tpm2 evictcontrol -Q -C o -c mac.ctx 0x81000021 -o /dev/null
+tpm2 flushcontext -t
+succeeds lk key import --handle 0x81000021 --type hmac-sha512 --token second --label handle --pin-file pin \
+    --password-file password --json
+json 'd["type"] == "SHA512_HMAC 256"'
+for name in mac handle; do
+    succeeds lk sign $name text --token second --mechanism hmac-sha512 --pin-file pin -o second.sig
+    holds cmp second.sig mac.sig
+done
+exits 2 lk sign handle text --token second --mechanism hmac-sha256 --pin-file pin -o second.sig
 
 # --- refused ---------------------------------------------------------------------------------------------
 succeeds lk key generate --token web --label ed --type ed25519 --pin-file pin

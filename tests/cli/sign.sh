@@ -105,6 +105,10 @@ complains '--signature is missing'
 exits 2 lk sign rsa small --der --pin-file pin
 exits 2 lk sign ec small --mechanism rsa-pkcs-sha256 --pin-file pin
 complains 'ecdsa-sha256, ecdsa-sha384'
+truncate -s 65M long
+exits 1 lk sign ed long --pin-file pin -o sig
+complains 'too long: EdDSA'
+succeeds lk sign ec long --pin-file pin -o sig
 exits 3 lk sign ec nowhere --pin-file pin
 exits 3 lk verify ec small --signature nowhere
 exits 3 lk sign nothing small --pin-file pin
