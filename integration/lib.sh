@@ -83,11 +83,11 @@ stop() {
     wait "$1" 2>/dev/null || true
 }
 
-# wait_for WHAT COMMAND...: until the command succeeds, ten seconds at most.
+# wait_for WHAT COMMAND...: until the command succeeds, a minute at most: machines are slow at times.
 wait_for() {
     local what=$1 try
     shift
-    for try in {1..100}; do
+    for try in {1..600}; do
         "$@" >/dev/null 2>&1 && return
         sleep 0.1
     done
