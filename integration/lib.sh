@@ -167,11 +167,15 @@ tpm_stop() {
 
 # --- a test's own world --------------------------------------------------------------------------
 
-# scratch [GROUP]: an empty directory $WORK, a simulator and a store in it, and the PIN files; everything
-# ends with the script. The configuration is in a file, because servers lose their environment. Members of
-# GROUP, which only root can name, reach the TPM and the store, but not the PIN files.
+# scratch: an empty directory $WORK, a simulator and a store in it, and the PIN files; everything
+# ends with the script. The configuration is in a file, because servers lose their environment.
 scratch() {
-    local group=${1:-} parent=${TMPDIR:-/tmp}
+    scratch_for ''
+}
+
+# scratch_for GROUP: its members, too, reach the TPM and the store, but not the PIN files. For root alone.
+scratch_for() {
+    local group=$1 parent=${TMPDIR:-/tmp}
     [ -z "$group" ] || parent=/tmp # where other users can pass, too
     WORK=$(mktemp -d -p "$parent")
     at_exit+=("rm -rf '$WORK'")

@@ -10,7 +10,7 @@ follow docs/apache.md
 [ "$(grep -c '^client: CN=me, TLSv1.3' "$PAGE_WORLD/out")" = 2 ]
 SERVICE=
 [ "$(id -u)" != 0 ] || SERVICE=www-data
-scratch "$SERVICE"
+scratch_for "$SERVICE"
 cd "$WORK"
 
 make_token demo

@@ -99,7 +99,7 @@ tls() {
     local label version port args server
     for label in rsa ec; do
         port=$(free_port)
-        args=(-accept "127.0.0.1:$port" -cert $label.crt -CAfile ca.crt -Verify 1 -verify_return_error -www)
+        args=(-accept "127.0.0.1:$port" -cert "$label.crt" -CAfile ca.crt -Verify 1 -verify_return_error -www)
         OPENSSL_CONF=$WORK/$conf spawn openssl s_server "${args[@]}" \
             -key "org.openssl.engine:pkcs11:$(uri demo $label)" >s_server.log 2>&1
         server=$!

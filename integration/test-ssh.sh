@@ -5,6 +5,13 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 need ssh ssh-agent ssh-keygen git swtpm
 [ -x /usr/sbin/sshd ] || skip 'sshd is not installed'
+if port_open 8530 || port_open 8531; then skip 'port 8530 or 8531, which the page uses, is taken'; fi
+follow docs/ssh.md root
+for way in ssh ssh-agent latchkey; do
+    grep -qxF "by $way: publickey $(cut -d' ' -f1,2 "$PAGE_WORLD/me.pub")" "$PAGE_WORLD/out"
+done
+grep -qx 'where the host key is in the token' "$PAGE_WORLD/out"
+grep -q '^Good "git" signature for me@example.org' "$PAGE_WORLD/trace"
 scratch
 cd "$WORK"
 

@@ -1,5 +1,6 @@
 #include "query.h"
 
+#include <limits.h>
 #include <string.h>
 #include <base/error.h>
 
@@ -48,12 +49,12 @@ void query_int(struct query *q, int64_t v)
 void query_bytes(struct query *q, struct bytes v, size_t max)
 {
     q->param++;
-    if (v.n > max)
+    if (v.n > max || v.n > INT_MAX)
         keep(q, SQLITE_TOOBIG);
     else if (v.n == 0)
         keep(q, sqlite3_bind_null(q->stmt, q->param));
-    else
-        keep(q, sqlite3_bind_blob64(q->stmt, q->param, v.p, v.n, SQLITE_STATIC));
+    else /* not bind_blob64: in Firefox these names lead to its own SQLite, which lacks that one */
+        keep(q, sqlite3_bind_blob(q->stmt, q->param, v.p, (int)v.n, SQLITE_STATIC));
 }
 
 void query_text(struct query *q, const char *v)

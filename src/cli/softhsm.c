@@ -60,7 +60,7 @@ static bool take_value(struct bytes *in, uint64_t form, struct buf *ret)
 }
 
 /* A file begins with the number of its changes. */
-static bool parse(struct bytes in, struct old_object *o)
+bool softhsm_parse(struct bytes in, struct old_object *o)
 {
     uint64_t changes, type, form;
     bool ok = bytes_take_u64(&in, &changes);
@@ -77,7 +77,7 @@ static CK_RV read_object(const char *path, struct old_object *o)
 {
     CLEANUP(buf_free) struct buf content = {0};
     TRY(file_get(path, &content));
-    return parse(buf_bytes(&content), o)
+    return softhsm_parse(buf_bytes(&content), o)
                ? CKR_OK
                : fail(EXIT_FAILED, "Is SoftHSM writing it just now? Stop what uses it.",
                       "%s is no object of SoftHSM, or damaged", path);

@@ -8,6 +8,8 @@
 
 /* dir: that of the tokens; NULL, where SoftHSM's configuration says. Tells of a failure. */
 CK_RV softhsm_read(const char *dir, struct old_store *ret);
+/* One file: an object, or the head of a token. False: it is none, or memory is out. */
+bool softhsm_parse(struct bytes file, struct old_object *o);
 /* Opens the key into t->opened, and with it all that is private, but what makes up keys.
  * CKR_PIN_INCORRECT; CKR_ENCRYPTED_DATA_INVALID. */
 CK_RV softhsm_open(struct old_token *t, struct bytes pin);

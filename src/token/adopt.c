@@ -187,14 +187,28 @@ static bool put_blob(struct bytes blob, CK_BYTE *room, CK_ULONG *ret_n)
     return fits;
 }
 
+/* As for a key of another program's, so the password goes by encrypted under any configuration. */
+static CK_RV change_auth(struct token *t, const struct object *key, struct bytes password,
+                         struct tpm_adopted *ret)
+{
+    const struct tpm_parent salt = token_parent(&t->row);
+    CLEANUP(secret_free) struct secret auth = {0};
+    TRY(key_authorization(t, key, &auth));
+    const struct tpm_foreign from = {.parent = key->parent,
+                                     .pub = buf_bytes(&key->pub),
+                                     .priv = buf_bytes(&key->priv),
+                                     .auth = secret_bytes(&auth)};
+    CK_RV rv = tpm_adopt(t->lib->tpm, &salt, &from, password, ret);
+    return rv == CKR_PIN_INCORRECT ? error_log(CKR_DEVICE_ERROR, "the key's row is not its own")
+                                   : token_use_rv(rv);
+}
+
 static CK_RV release(struct token *t, const struct object *key, LATCHKEY_TPM_KEY *ret)
 {
-    CLEANUP(key_release) struct held_key held = {0};
-    CLEANUP(buf_free) struct buf priv = {0};
-    TRY(key_hold(t, key, &held));
-    TRY(token_use_rv(tpm_rekey(t->lib->tpm, &held.tpm, BYTES(ret->pAuth, ret->ulAuthLen), &priv)));
+    CLEANUP(tpm_adopted_free) struct tpm_adopted copy = {0};
+    TRY(change_auth(t, key, BYTES(ret->pAuth, ret->ulAuthLen), &copy));
     return put_blob(buf_bytes(&key->pub), ret->pPublic, &ret->ulPublicLen) &&
-                   put_blob(buf_bytes(&priv), ret->pPrivate, &ret->ulPrivateLen)
+                   put_blob(buf_bytes(&copy.priv), ret->pPrivate, &ret->ulPrivateLen)
                ? CKR_OK
                : CKR_DEVICE_ERROR;
 }

@@ -53,7 +53,6 @@ static void out_and_in(void **state)
     proxy_clear();
     assert_ok(release(reader, keys.private, &r));
     proxy_print("KeyRelease");
-    assert_true(proxy_count() <= 3);
     assert_ok(admin()->KeyAdopt(fx.session, &r.key, &label, 1, &again));
     assert_false(proxy_carries(password, strlen(password)));
     struct blob signature = sign(fx.session, MECHANISM(CKM_ECDSA), again, digest, sizeof digest);
@@ -62,6 +61,20 @@ static void out_and_in(void **state)
     sign(fx.session, MECHANISM(CKM_ECDSA), keys.private, digest, sizeof digest);
     r.key.ulAuthLen--;
     assert_rv(CKR_PIN_INCORRECT, admin()->KeyAdopt(fx.session, &r.key, &label, 1, &again));
+}
+
+/* Not even where keys are used with their authorizations in clear. */
+static void password_session(void **state)
+{
+    (void)state;
+    static struct released r;
+    assert_ok(p11->C_Finalize(NULL));
+    assert_ok(initialize("session=password"));
+    CK_SESSION_HANDLE session = open_session(fx.slot, 0);
+    assert_ok(login(session, CKU_USER, USER_PIN));
+    proxy_clear();
+    assert_ok(release(session, keys_of(session, "p256").private, &r));
+    assert_false(proxy_carries(password, strlen(password)));
 }
 
 /* 2.40, 5.2: conventions for functions returning output in a variable-length buffer. */
@@ -150,8 +163,8 @@ static int group(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        USER_TEST(out_and_in), USER_TEST(lengths),           USER_TEST(needs_the_user),
-        USER_TEST(what_stays), USER_TEST(in_needs_a_writer),
+        USER_TEST(out_and_in),     USER_TEST(password_session), USER_TEST(lengths),
+        USER_TEST(needs_the_user), USER_TEST(what_stays),       USER_TEST(in_needs_a_writer),
     };
     return cmocka_run_group_tests(tests, group, group_end);
 }

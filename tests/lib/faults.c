@@ -450,9 +450,8 @@ SQLITE_CALL(sqlite3_bind_int64, (sqlite3_stmt * s, int i, sqlite3_int64 v), s, i
 SQLITE_CALL(sqlite3_bind_null, (sqlite3_stmt * s, int i), s, i)
 SQLITE_CALL(sqlite3_bind_text, (sqlite3_stmt * s, int i, const char *p, int n, void (*end)(void *)),
             s, i, p, n, end)
-SQLITE_CALL(sqlite3_bind_blob64,
-            (sqlite3_stmt * s, int i, const void *p, sqlite3_uint64 n, void (*end)(void *)), s, i,
-            p, n, end)
+SQLITE_CALL(sqlite3_bind_blob, (sqlite3_stmt * s, int i, const void *p, int n, void (*end)(void *)),
+            s, i, p, n, end)
 SQLITE_CALL(sqlite3_exec,
             (sqlite3 * db, const char *sql, int (*row)(void *, int, char **, char **), void *own,
              char **error),

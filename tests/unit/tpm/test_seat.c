@@ -494,6 +494,7 @@ static void test_with_a_transient_primary(void **state)
     (void)state;
     struct seat nv, sealed;
     struct pair keys[3] = {0};
+    CLEANUP(buf_free) struct buf priv = {0};
     uint8_t signature[64], hash[32] = {1};
     buf_free(&fx.srk.name);
     buf_free(&fx.srk.pub);
@@ -506,6 +507,8 @@ static void test_with_a_transient_primary(void **state)
         pair_ec(&keys[i], CURVE_P256);
         assert_ok(tpm_ecdsa(fx.tpm, &keys[i].key, CURVE_P256, BYTES_OF(hash), signature));
     }
+    /* which is not in the TPM by now, and leaves its parent when it is loaded */
+    assert_ok(tpm_rekey(fx.tpm, &keys[0].key, BYTES_OF(hash), &priv));
     forget_log();
     seat_define(&nv, false);
     seat_seal(&sealed, false);
