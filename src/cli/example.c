@@ -1,4 +1,5 @@
-/* `latchkey uri`, `latchkey module` and `latchkey example`: what to paste into other programs' configurations. */
+/* `latchkey uri`, `latchkey module` and `latchkey example`: what to paste into other programs'
+ * configurations. */
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -258,21 +259,52 @@ static CK_RV print_programs(void)
 }
 
 /* Most programs go through libp11 or NSS, which know RSA and EC keys on the NIST curves alone. */
-static CK_RV warn(struct cli *cli, const struct object *key)
+static void warn_of_type(struct cli *cli, const struct object *key)
 {
-    CLEANUP(handles_free) struct handles found = {0};
-    CK_OBJECT_CLASS cls = CKO_CERTIFICATE;
-    CK_ATTRIBUTE wanted[] = {{CKA_CLASS, &cls, sizeof(cls)}, {CKA_ID, key->id.p, key->id.n}};
     CK_KEY_TYPE type = object_ulong(cli, key->handle, CKA_KEY_TYPE);
     if (type != CKK_RSA && type != CKK_EC)
         fputs("Most programs know RSA keys and EC keys on the NIST curves only; this is another.\n",
               stderr);
+}
+
+static CK_RV warn_of_certificate(struct cli *cli, const struct object *key)
+{
+    CLEANUP(handles_free) struct handles found = {0};
+    CK_OBJECT_CLASS cls = CKO_CERTIFICATE;
+    CK_ATTRIBUTE wanted[] = {{CKA_CLASS, &cls, sizeof(cls)}, {CKA_ID, key->id.p, key->id.n}};
     TRY(objects_find(cli, wanted, 2, &found));
     if (!found.n)
-        fprintf(
-            stderr,
-            "The key has no certificate yet: latchkey key csr, and then latchkey cert import.\n");
+        fputs("The key has no certificate yet: latchkey key csr, and then latchkey cert import.\n",
+              stderr);
     return CKR_OK;
+}
+
+/* libp11 0.4.12 gives up at the first private key of another type than RSA and EC: it finds none.
+ * Public halves are seen without a login. */
+static CK_RV warn_of_others(struct cli *cli)
+{
+    CLEANUP(handles_free) struct handles found = {0};
+    CK_OBJECT_CLASS cls = CKO_PUBLIC_KEY;
+    CK_ATTRIBUTE wanted[] = {{CKA_CLASS, &cls, sizeof(cls)}};
+    TRY(objects_find(cli, wanted, 1, &found));
+    for (size_t i = 0; i < found.n; i++) {
+        CK_KEY_TYPE type = object_ulong(cli, found.h[i], CKA_KEY_TYPE);
+        if (type != CKK_EC_EDWARDS && type != CKK_EC_MONTGOMERY)
+            continue;
+        fputs("The token has an Ed25519 or X25519 key: OpenSSL's engine (nginx, curl, ...) finds "
+              "none of "
+              "its keys then.\nGive such a key a token of its own.\n",
+              stderr);
+        break;
+    }
+    return CKR_OK;
+}
+
+static CK_RV warn(struct cli *cli, const struct object *key)
+{
+    warn_of_type(cli, key);
+    TRY(warn_of_others(cli));
+    return warn_of_certificate(cli, key);
 }
 
 static CK_RV print_filled(struct cli *cli, const struct embedded *program, P11KitUri *uri)

@@ -62,6 +62,11 @@ while read -r program _; do
     ! grep -E '@[A-Z_]+@' filled || fails "$program has a placeholder that is not known"
 done < <(cp out programs && cat programs)
 
+# libp11 finds no key beside one that is neither RSA nor EC
+succeeds lk key generate --type ed25519 --label login --pin-file pin
+succeeds lk example nginx web
+complains 'The token has an Ed25519 or X25519 key'
+
 exits 2 lk example emacs web
 complains "there is no example for 'emacs'"
 exits 2 lk example nginx
