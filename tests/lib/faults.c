@@ -1,4 +1,5 @@
-#undef _FORTIFY_SOURCE /* its inlines stand before the functions of libc that this file replaces */
+/* Its inline functions would stand before those of libc, which this file replaces. */
+#undef _FORTIFY_SOURCE
 
 #include "faults.h"
 
