@@ -13,15 +13,7 @@ SERVICE=
 scratch_for "$SERVICE"
 cd "$WORK"
 
-make_token demo
-make_ca .
-make_key demo server-ec 01 ec
-make_key demo server-rsa 02 rsa
-make_key demo client-ec 03 ec
-make_key demo client-rsa 04 rsa
-for label in server-ec server-rsa client-ec client-rsa; do
-    make_cert . demo $label
-done
+demo_keys server-ec server-rsa client-ec client-rsa
 engine_conf openssl.cnf
 mkdir -p apache/files
 echo 'worker=any' >apache/files/index.html # what web_load.py waits for

@@ -10,14 +10,7 @@ grep -q '^you are CN=proxy,' "$PAGE_WORLD/out"
 scratch
 cd "$WORK"
 
-make_token demo
-make_ca .
-make_key demo server-ec 01 ec
-make_key demo server-rsa 02 rsa
-make_key demo proxy 03 ec
-for label in server-ec server-rsa proxy; do
-    make_cert . demo $label
-done
+demo_keys server-ec server-rsa proxy
 engine_conf openssl.cnf
 mkdir nginx
 logs=("$WORK/nginx/error.log" "$WORK/curl.err" "$WORK/s_client.out")
