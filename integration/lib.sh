@@ -291,7 +291,8 @@ EOF
 # make_ca DIR: a throw-away certification authority, DIR/ca.crt and DIR/ca.key.
 make_ca() {
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 \
-        -subj '/CN=latchkey throw-away CA' -keyout "$1/ca.key" -out "$1/ca.crt" 2>/dev/null
+        -subj '/CN=latchkey throw-away CA' -addext 'keyUsage = critical, keyCertSign, cRLSign' \
+        -keyout "$1/ca.key" -out "$1/ca.crt" 2>/dev/null
 }
 
 # make_cert DIR TOKEN LABEL: a certificate for the token's key, CN=LABEL, as DIR/LABEL.crt and in

@@ -29,7 +29,7 @@ check_tests() { # FILE
     local name function n=0
     while IFS=' ' read -r name function; do
         n=$((n + 1))
-        is_one_of "$name" "$names" || die "$1 names $name, which is not a test"
+        is_one_of "$name" "$names" || [ -f "$name" ] || die "$1 names $name, which is not a test"
         [ -z "$function" ] || [ "$(grep -cw -- "$function" "$(source_of "$name")")" -ge 2 ] ||
             die "$1 names $name: $function, which is not there"
     done < <(matches '`((unit/[a-z]+|api|budget|fuzz|cli|integration)/[a-z0-9_-]+)(: [a-z0-9_]+)?`' "$1" |

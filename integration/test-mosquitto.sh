@@ -1,6 +1,7 @@
 #!/bin/bash
 # Mosquitto: a broker with its own key in the token demands client certificates, a device whose key is there, too,
-# publishes its readings, a subscriber gets them. EC and RSA keys, TLS 1.2 and 1.3.
+# publishes its readings, a subscriber gets them. EC and RSA keys, TLS 1.2 and 1.3. As root, the broker becomes the user
+# mosquitto before it logs in.
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 PATH=$PATH:/usr/sbin
@@ -13,8 +14,13 @@ follow docs/mosquitto.md
 [ "$(grep '^readings/' "$PAGE_WORLD/out")" = 'readings/device-0042 21.5
 readings/device-0042 22.0' ]
 
-scratch
+SERVICE=
+[ "$(id -u)" != 0 ] || SERVICE=mosquitto
+scratch_for "$SERVICE"
 cd "$WORK"
+cp "$MODULE" . # where that user can pass, too
+cp pin broker-pin
+[ -z "$SERVICE" ] || chown "$SERVICE" broker-pin
 
 make_token demo
 make_ca .
@@ -30,7 +36,7 @@ make_key demo stranger 07 ec
 make_cert other demo stranger
 cp other/stranger.crt .
 printf 00000000 >wrong-pin
-export PKCS11_MODULE_PATH=$MODULE
+export PKCS11_MODULE_PATH=$WORK/latchkey-pkcs11.so
 logs=("$WORK/s_client.out" "$WORK/broker.log" "$WORK/gateway.log" "$WORK/pub.err" "$WORK/sub.err")
 
 # broker_conf KIND VERSION [PIN-FILE]: broker.conf, and PORT
@@ -42,14 +48,12 @@ cafile $WORK/ca.crt
 certfile $WORK/broker-$1.crt
 tls_engine pkcs11
 tls_keyform engine
-keyfile pkcs11:token=demo;object=broker-$1;type=private?pin-source=file:$WORK/${3:-pin}
+keyfile pkcs11:token=demo;object=broker-$1;type=private?pin-source=$WORK/${3:-broker-pin}
 tls_version tlsv$2
 require_certificate true
 use_identity_as_username true
 acl_file $WORK/acl
 END
-    # As root it would become the user mosquitto, which may read nothing here.
-    [ "$(id -u)" != 0 ] || echo 'user root' >>broker.conf
     printf '%s\n' 'pattern write readings/%u' \
         'user display-ec' 'topic read readings/#' 'user display-rsa' 'topic read readings/#' >acl
 }
@@ -69,6 +73,7 @@ END
     OPENSSL_CONF=$WORK/tls.cnf spawn mosquitto -v -c broker.conf >broker.log 2>&1
     broker_pid=$!
     wait_for 'mosquitto' port_open "$PORT"
+    [ -z "$SERVICE" ] || [ "$(ps -o user= -p "$broker_pid")" = "$SERVICE" ] || die "mosquitto is not the user $SERVICE"
 }
 
 # as LABEL [PIN-FILE]: the options of a client with that key. The clients look whether the key is a file before they ask
@@ -153,9 +158,8 @@ address localhost:$PORT
 topic readings/# out 1
 bridge_cafile $WORK/ca.crt
 bridge_certfile $WORK/device-ec.crt
-bridge_keyfile $(uri demo device-ec)
+bridge_keyfile pkcs11:token=demo;object=device-ec;type=private?pin-source=$WORK/broker-pin
 END
-[ "$(id -u)" != 0 ] || echo 'user root' >>gateway.conf
 spawn mosquitto -v -c gateway.conf >gateway.log 2>&1
 wait_for 'gateway' port_open "$GATEWAY"
 mosquitto_pub -h localhost -p "$GATEWAY" -t readings/device-ec -m 'passed on' -q 1

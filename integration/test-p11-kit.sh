@@ -13,7 +13,7 @@ if [ "$(id -u)" = 0 ] && [ -z "${OWN_VIEW:-}" ]; then
 fi
 if [ -z "${LATCHKEY_PRELOAD:-}" ]; then # which a page's programs do not get
     follow docs/p11-kit.md
-    grep -A20 '^latchkey:' "$PAGE_WORLD/out" | grep -q 'token: demo'
+    grep -A20 -E '^(module: latchkey$|latchkey:)' "$PAGE_WORLD/out" | grep -q 'token: demo'
     [ "$(grep -c '^Signature Verified Successfully' "$PAGE_WORLD/out")" = 2 ]
 fi
 
@@ -30,7 +30,7 @@ if [ "$(id -u)" = 0 ]; then
     mount --bind config/pkcs11/modules "$(pkg-config --variable=p11_module_configs p11-kit-1)"
 fi
 p11-kit list-modules >modules
-grep -A20 '^latchkey:' modules | grep -q 'token: demo'
+grep -A20 -E '^(module: latchkey$|latchkey:)' modules | grep -q 'token: demo'
 ok 'p11-kit list-modules finds the token'
 
 head -c 32 /dev/urandom >digest

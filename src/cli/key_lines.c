@@ -46,6 +46,10 @@ CK_RV key_lines_print(struct cli *cli, const struct object *key)
     if (type != CKK_RSA)
         TRY(object_attribute(cli, key->handle, CKA_EC_PARAMS, &parameters));
     const struct raw_curve *raw = public_key_raw_curve(buf_bytes(&parameters));
+    if (raw) /* libp11 0.4.12 gives up at the first key of a type that it does not know */
+        fputs("OpenSSL's engine (nginx, curl, ...) finds no key in a token that has such a one: "
+              "keep it in a token of its own.\n",
+              stderr);
     if (raw && raw->nid != EVP_PKEY_ED25519) /* X25519 and X448 derive; OpenSSH has no Ed448 */
         return CKR_OK;
     putchar('\n');

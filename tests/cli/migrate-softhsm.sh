@@ -111,7 +111,7 @@ holds cmp out peer.spki
 succeeds lk object list --login --pin-file pin --json
 json 'len(d) == 2 * 8 + 1 + 1 + 1' # pairs, the AES key, the certificate, the other side's key
 openssl rand 16 >iv
-old_tool --encrypt -m AES-CBC-PAD --label aes --iv "$(od -An -tx1 iv | tr -d ' \n')" -i digest -o encrypted >made
+old_tool --encrypt -m AES-CBC-PAD --id 12 --iv "$(od -An -tx1 iv | tr -d ' \n')" -i digest -o encrypted >made
 cat iv encrypted >with-iv
 succeeds lk decrypt aes with-iv --mechanism aes-cbc-pad --pin-file pin --out decrypted
 holds cmp decrypted digest

@@ -49,7 +49,7 @@ mkdir old
 ptool init
 ptool addtoken --pid 1 --label site --sopin 11111111 --userpin 123456
 ptool addkey --label site --key-label ec --id 0a --algorithm ecc256 --userpin 123456
-ptool addkey --label site --key-label aes --algorithm aes256 --userpin 123456
+ptool addkey --label site --key-label aes --id 0b --algorithm aes256 --userpin 123456
 ptool addkey --label site --key-label mac --id 0c --algorithm hmac:sha256 --userpin 123456
 ptool addkey --label site --key-label strict --algorithm ecc384 --userpin 123456 --attr-always-authenticate
 openssl genrsa -out mine.pem 2048 2>/dev/null
@@ -90,7 +90,7 @@ json 'd["always_authenticate"]'
 succeeds lk cert export ec --out cert.pem
 holds cmp cert.pem site.pem
 openssl rand 16 >iv
-old_tool --token-label site --login --pin 123456 --encrypt -m AES-CBC-PAD --label aes --iv "$(od -An -tx1 iv | tr -d ' \n')" \
+old_tool --token-label site --login --pin 123456 --encrypt -m AES-CBC-PAD --id 3062 --iv "$(od -An -tx1 iv | tr -d ' \n')" \
     -i digest -o encrypted
 cat iv encrypted >with-iv
 succeeds lk decrypt aes with-iv --mechanism aes-cbc-pad --pin-file pin --out decrypted

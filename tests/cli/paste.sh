@@ -29,6 +29,7 @@ done
 # OpenSSL's engine and OpenSSH's own PKCS#11 code know no Ed25519 here
 succeeds lk key generate --label ed --type ed25519 --pin-file pin
 prints_not 'engine|PKCS11Provider'
+complains 'keep it in a token of its own'
 cp out printed
 line=$(grep -o 'latchkey key export .*' printed)
 PATH=$LATCHKEY_BUILD:$PATH bash -c "$line" >out 2>err || fails "the ssh line: $line"

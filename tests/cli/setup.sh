@@ -57,7 +57,7 @@ user ssh -T -F "$HOME/.ssh/config" -G host.example.org >out
 prints '^user me$'
 prints "^pkcs11provider $LIBRARY\$"
 user p11-kit list-modules >out 2>&1
-prints "^latchkey: $LIBRARY"
+prints "^(latchkey|    path): $LIBRARY"
 user env OPENSSL_CONF="$HOME/.config/latchkey-openssl.cnf" openssl engine >out 2>&1
 prints '\(pkcs11\) pkcs11 engine'
 holds grep -q "^MODULE_PATH = $LIBRARY" "$HOME/.config/latchkey-openssl.cnf"
@@ -148,7 +148,7 @@ rm -rf "$DIR/etc/firefox" "$DIR/etc/pkcs11/modules/latchkey.module" "$DIR/etc/ss
 succeeds root "$COMMAND" setup -y
 prints 'OPENSSL_CONF set to /etc/ssl/latchkey.cnf'
 root p11-kit list-modules >out 2>&1
-prints "^latchkey: $LIBRARY"
+prints "^(latchkey|    path): $LIBRARY"
 root ssh -T -G host >out
 prints "^pkcs11provider $LIBRARY\$"
 same "$(device 'd["policies"]["SecurityDevices"]["latchkey"]')" "$LIBRARY"
