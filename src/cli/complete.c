@@ -81,8 +81,6 @@ CK_RV complete(struct cli *cli)
     const struct verb *v = whole_verb(words, n);
     if (!v || v->run == help)
         print_next(words + (v ? 1 : 0), n - (v ? 1 : 0));
-    for (size_t i = 0; v && v->run == example && n == 1 && i < n_examples; i++)
-        printf("%s\n", examples[i].name);
     print_arguments(v, n);
     for (size_t i = 0; v && *typed == '-' && i < OPTIONS; i++)
         if (v->options >> i & 1)
