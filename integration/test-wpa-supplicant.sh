@@ -16,13 +16,7 @@ grep -q 'peer certificate: depth=0 .*subject=/CN=me$' "$PAGE_WORLD/out"
 scratch
 cd "$WORK"
 
-make_token demo
-make_ca .
-make_key demo client-ec 01 ec
-make_key demo client-rsa 02 rsa
-for label in client-ec client-rsa; do
-    make_cert . demo $label
-done
+demo_keys client-ec client-rsa
 openssl req -newkey rsa:2048 -nodes -subj /CN=radius -keyout radius.key -out radius.csr 2>/dev/null
 openssl x509 -req -in radius.csr -CA ca.crt -CAkey ca.key -days 30 -out radius.crt 2>/dev/null
 PORT=$(free_port)

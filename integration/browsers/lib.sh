@@ -85,12 +85,12 @@ trust() {
 # rest of that /etc are links to what is in the machine's.
 with_etc() {
     local user=()
-    [ "$(id -u)" = 0 ] || user=(--map-current-user)
+    [ "$(id -u)" = 0 ] || user=(--map-root-user)
     rm -rf "${WORK:?}/etc"
     mkdir -p "$WORK/etc.old" "$(dirname "$WORK/etc/$1")"
     cp "$2" "$WORK/etc/$1"
     # shellcheck disable=SC2016 # the other shell's
-    unshare --mount "${user[@]}" sh -ec 'mount --bind /etc "$0/etc.old"
+    unshare --mount "${user[@]}" sh -ec 'mount --rbind /etc "$0/etc.old"
         for file in "$0"/etc.old/*; do [ -e "$0/etc/${file##*/}" ] || ln -s "$file" "$0/etc/"; done
         mount --bind "$0/etc" /etc
         exec "$@"' "$WORK" "${@:3}"
