@@ -306,6 +306,20 @@ make_cert() {
     latchkey cert import "$1/$3.crt" --token "$2" --pin-file "$PIN_FILE" --replace >/dev/null
 }
 
+# demo_keys LABEL[:rsa]...: the token demo with these keys, IDs 01, 02, …, each with a certificate of a throw-away
+# authority, all in the working directory. A LABEL that ends with "rsa" is an RSA key's anyway, others are EC keys'.
+demo_keys() {
+    local key label kind id=0
+    make_token demo
+    make_ca .
+    for key; do
+        label=${key%:*} kind=ec id=$((id + 1))
+        [[ $key != *rsa ]] || kind=rsa
+        make_key demo "$label" "0$id" "$kind"
+        make_cert . demo "$label"
+    done
+}
+
 # --- ssh -----------------------------------------------------------------------------------------
 
 # make_askpass FILE: ssh asks for the PIN through a program, so it is on no command line.

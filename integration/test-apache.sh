@@ -13,20 +13,12 @@ SERVICE=
 scratch_for "$SERVICE"
 cd "$WORK"
 
-make_token demo
-make_ca .
-make_key demo server-ec 01 ec
-make_key demo server-rsa 02 rsa
-make_key demo client-ec 03 ec
-make_key demo client-rsa 04 rsa
-for label in server-ec server-rsa client-ec client-rsa; do
-    make_cert . demo $label
-done
+demo_keys server-ec server-rsa client-ec client-rsa
 engine_conf openssl.cnf
 mkdir -p apache/files
 echo 'worker=any' >apache/files/index.html # what web_load.py waits for
 head -c 200000 /dev/urandom >apache/files/large
-PORT=$(free_port) MTLS_PORT=$(free_port)
+PORT=$(free_port) MTLS_PORT=$(free_port) EXAMPLE_PORT=$(free_port)
 LOG=$WORK/apache/error.log
 logs=("$LOG" "$WORK/curl.err" "$WORK/s_client.out" "$WORK/load/failures")
 
@@ -44,12 +36,18 @@ Listen 127.0.0.1:$1
 <VirtualHost 127.0.0.1:$1>
     SSLEngine on
     SSLCertificateFile $WORK/server-ec.crt
-    SSLCertificateKeyFile "${EC_KEY:-$(uri demo server-ec)}"
+    SSLCertificateKeyFile "$(uri demo server-ec)"
     SSLCertificateFile $WORK/server-rsa.crt
     SSLCertificateKeyFile "$(uri demo server-rsa)"
     ${2:-}
 </VirtualHost>
 END
+}
+
+example() { # what the command prints, with this test's paths and port
+    echo "Listen 127.0.0.1:$EXAMPLE_PORT"
+    latchkey example apache server-rsa --token demo --pin-file "$PIN_FILE" |
+        sed "s,/etc/apache2/,$WORK/,; s/\*:443/127.0.0.1:$EXAMPLE_PORT/"
 }
 
 apache_conf() { # apache_conf MPM [LINE]
@@ -83,6 +81,7 @@ SSLCACertificateFile $WORK/ca.crt
 Header always set Seen "%{SSL_PROTOCOL}s %{SSL_CIPHER}s client=%{SSL_CLIENT_S_DN}s"
 $(host "$PORT")
 $(host "$MTLS_PORT" 'SSLVerifyClient require')
+$(example)
 END
 }
 
@@ -189,9 +188,13 @@ client_keys
 ok 'SSLCryptoDevice pkcs11: all of it with the engine as the default one of the process'
 stop "$apache_pid"
 
-printf 00000000 >wrong-pin
-EC_KEY="pkcs11:token=demo;object=server-ec;type=private?pin-source=file:$WORK/wrong-pin" apache_conf event >apache.conf
+apache_start event
+[[ "$(get "$EXAMPLE_PORT" --tlsv1.3)" == 'TLSv1.3 '* ]]
+ok 'latchkey example apache prints a virtual host that works'
+stop "$apache_pid"
+
+printf 00000000 >"$PIN_FILE"
 : >"$LOG"
-OPENSSL_CONF=$WORK/openssl.cnf refused 'a wrong PIN' setsid apache2 -DFOREGROUND -f "$WORK/apache.conf"
+OPENSSL_CONF=$WORK/openssl.cnf refused 'a wrong PIN' timeout 60 apache2 -DFOREGROUND -f "$WORK/apache.conf"
 told 'PIN incorrect' 1
 ok 'a wrong PIN: Apache does not start, and the log says why'

@@ -11,13 +11,7 @@ follow docs/curl.md
 scratch
 cd "$WORK"
 
-make_token demo
-make_ca .
-make_key demo client-ec 01 ec
-make_key demo client-rsa 02 rsa
-for label in client-ec client-rsa; do
-    make_cert . demo $label
-done
+demo_keys client-ec client-rsa
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost \
     -addext 'subjectAltName = IP:127.0.0.1' -keyout server.key -out server.crt 2>/dev/null
 PORT=$(free_port)

@@ -15,19 +15,10 @@ scratch
 cd "$WORK"
 g++ -std=c++17 -Wall -Wextra -Werror -O1 "$ROOT/integration/fastdds/readings.cpp" -o readings -lfastrtps -lfastcdr
 
-make_token demo
-make_ca .
+demo_keys {publisher,subscriber}-{ec,rsa}
 mkdir other
 make_ca other
-id=0
-for label in {publisher,subscriber}-{ec,rsa} stranger; do
-    id=$((id + 1))
-    kind=${label#*-}
-    make_key demo "$label" 0$id "${kind/stranger/ec}"
-done
-for label in {publisher,subscriber}-{ec,rsa}; do
-    make_cert . demo "$label"
-done
+make_key demo stranger 05 ec
 make_cert other demo stranger
 mv other/stranger.crt .
 

@@ -11,14 +11,7 @@ grep -q 'Good signature from "/CN=signing"' "$PAGE_WORLD/trace"
 scratch
 cd "$WORK"
 
-make_token demo
-make_ca .
-make_key demo sign 01 rsa
-make_key demo decrypt 02 rsa
-make_key demo ec 03 ec
-for label in sign decrypt ec; do
-    make_cert . demo $label
-done
+demo_keys sign:rsa decrypt:rsa ec
 
 export HOME=$WORK GNUPGHOME=$WORK/gnupg
 mkdir -m 700 gnupg

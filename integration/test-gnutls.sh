@@ -10,19 +10,10 @@ grep -q 'Subject: CN=client$' "$PAGE_WORLD/out"
 
 scratch
 cd "$WORK"
-make_token demo
-make_ca .
+demo_keys {server,client}-{ec,rsa}
 mkdir other
 make_ca other
-id=0
-for label in {server,client}-{ec,rsa} stranger; do
-    id=$((id + 1))
-    kind=${label#*-}
-    make_key demo "$label" 0$id "${kind/stranger/ec}"
-done
-for label in {server,client}-{ec,rsa}; do
-    make_cert . demo "$label"
-done
+make_key demo stranger 05 ec
 make_cert other demo stranger
 printf 00000000 >wrong-pin
 logs=("$WORK/serv.log" "$WORK/cli.log")

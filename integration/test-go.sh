@@ -12,19 +12,10 @@ grep -qx 'server=server key=RSA client=client key=ECDSA version=0x304' "$PAGE_WO
 
 scratch
 cd "$WORK"
-make_token demo
-make_ca .
+demo_keys {server,client}-{ec,rsa}
 mkdir other
 make_ca other
-id=0
-for label in {server,client}-{ec,rsa} stranger; do
-    id=$((id + 1))
-    kind=${label#*-}
-    make_key demo "$label" 0$id "${kind/stranger/ec}"
-done
-for label in {server,client}-{ec,rsa}; do
-    make_cert . demo "$label"
-done
+make_key demo stranger 05 ec
 make_cert other demo stranger
 for pin in "$(cat pin)" 00000000; do
     printf '{"Path": "%s", "TokenLabel": "demo", "Pin": "%s"}\n' "$MODULE" "$pin" >"$pin.json"

@@ -11,13 +11,7 @@ grep -q 'Subject: CN *= *gateway' "$PAGE_WORLD/out"
 scratch
 cd "$WORK"
 
-make_token demo
-make_ca .
-make_key demo client-ec 01 ec
-make_key demo client-rsa 02 rsa
-for label in client-ec client-rsa; do
-    make_cert . demo $label
-done
+demo_keys client-ec client-rsa
 latchkey example java client-ec --token demo >java.cfg
 javac -d . "$ROOT/integration/java/Get.java"
 

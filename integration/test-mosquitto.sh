@@ -22,14 +22,7 @@ cp "$MODULE" . # where that user can pass, too
 cp pin broker-pin
 [ -z "$SERVICE" ] || chown "$SERVICE" broker-pin
 
-make_token demo
-make_ca .
-id=0
-for label in {broker,device,display}-{ec,rsa}; do
-    id=$((id + 1))
-    make_key demo "$label" 0$id "${label#*-}"
-    make_cert . demo "$label"
-done
+demo_keys {broker,device,display}-{ec,rsa}
 mkdir other
 make_ca other
 make_key demo stranger 07 ec

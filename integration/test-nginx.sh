@@ -10,19 +10,17 @@ grep -q '^you are CN=proxy,' "$PAGE_WORLD/out"
 scratch
 cd "$WORK"
 
-make_token demo
-make_ca .
-make_key demo server-ec 01 ec
-make_key demo server-rsa 02 rsa
-make_key demo proxy 03 ec
-for label in server-ec server-rsa proxy; do
-    make_cert . demo $label
-done
+demo_keys server-ec server-rsa proxy
 engine_conf openssl.cnf
 mkdir nginx
 logs=("$WORK/nginx/error.log" "$WORK/curl.err" "$WORK/s_client.out")
 head -c 200000 /dev/urandom >large
-PORT=$(free_port)
+PORT=$(free_port) EXAMPLE_PORT=$(free_port)
+
+example() { # what the command prints, with this test's paths and port
+    latchkey example nginx server-rsa --token demo --pin-file "$PIN_FILE" |
+        sed "s,/etc/nginx/,$WORK/,; s/listen 443/listen 127.0.0.1:$EXAMPLE_PORT/"
+}
 
 # nginx_start WORKERS [LINE]: sets nginx_pid
 nginx_start() {
@@ -41,6 +39,7 @@ http {
     fastcgi_temp_path fastcgi;
     uwsgi_temp_path uwsgi;
     scgi_temp_path scgi;
+    $(example)
     server {
         listen 127.0.0.1:$PORT ssl;
         ssl_protocols TLSv1.2 TLSv1.3;
@@ -157,6 +156,8 @@ for workers in 1 4; do
 done
 
 nginx_start 2 'ssl_engine pkcs11;'
+curl -sS -m 60 --cacert ca.crt -o /dev/null "https://127.0.0.1:$EXAMPLE_PORT/"
+ok 'latchkey example nginx prints a server that works'
 handshakes
 seen 2
 [[ "$(get /upstream)" == *'client=CN=proxy '* ]]

@@ -10,13 +10,7 @@ grep -q '^selfserv: subject DN: CN=me$' "$PAGE_WORLD/out"
 scratch
 cd "$WORK"
 
-make_token demo
-make_ca .
-i=0
-for label in server-ec server-rsa client-ec client-rsa; do
-    make_key demo $label 0$((++i)) ${label#*-}
-    make_cert . demo $label
-done
+demo_keys server-ec server-rsa client-ec client-rsa
 mkdir nssdb
 DB=sql:$WORK/nssdb
 certutil -N -d "$DB" --empty-password

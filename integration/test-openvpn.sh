@@ -10,14 +10,7 @@ grep -q '^\(.* \)\?\[me\] Peer Connection Initiated' "$PAGE_WORLD/out"
 scratch
 cd "$WORK"
 
-make_token demo
-make_ca .
-make_key demo client-ec 01 ec
-make_key demo client-rsa 02 rsa
-make_key demo server 03 rsa
-for label in client-ec client-rsa server; do
-    make_cert . demo $label
-done
+demo_keys client-ec client-rsa server:rsa
 openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=server -keyout file.key -out file.csr 2>/dev/null
 openssl x509 -req -in file.csr -CA ca.crt -CAkey ca.key -days 30 -out file.crt 2>/dev/null
 logs=("$WORK/server.log" "$WORK/client.log")

@@ -49,6 +49,10 @@ login rsa -I "$MODULE" -o PubkeyAcceptedAlgorithms=rsa-sha2-256
 login ec -o "PKCS11Provider=$MODULE"
 ok 'ssh -I and PKCS11Provider log in, EC and RSA'
 
+latchkey example ssh rsa --token demo | sed "s,~/.ssh/,$WORK/,; 1i UserKnownHostsFile $WORK/known_hosts" >config
+[ "$(ssh -F config -p "$PORT" "$(id -un)@127.0.0.1" 'echo hello' </dev/null 2>ssh.err)" = hello ]
+ok 'latchkey example ssh prints lines that work'
+
 printf '#!/bin/sh\necho 00000000\n' >wrong-askpass
 chmod 700 wrong-askpass
 SSH_ASKPASS=$WORK/wrong-askpass refused 'a wrong PIN' login ec -I "$MODULE" \
@@ -80,12 +84,17 @@ done
 ok 'ssh-keygen -Y sign and verify'
 
 git init -q repository
-git -C repository -c user.name=me -c user.email=me@localhost -c gpg.format=ssh \
-    -c user.signingkey="$WORK/ec.pub" commit -q -S --allow-empty -m signed
+for label in ec rsa; do
+    git -C repository -c user.name=me -c user.email=me@localhost -c gpg.format=ssh \
+        -c user.signingkey="$WORK/$label.pub" commit -q -S --allow-empty -m signed
+    echo "me@localhost $(cat $label.pub)" >signers
+    git -C repository -c gpg.format=ssh -c gpg.ssh.allowedSignersFile="$WORK/signers" \
+        verify-commit HEAD 2>/dev/null
+done
 echo "me@localhost $(cat ec.pub)" >signers
-git -C repository -c gpg.format=ssh -c gpg.ssh.allowedSignersFile="$WORK/signers" \
-    verify-commit HEAD 2>/dev/null
-ok 'git signs a commit with it'
+refused 'a commit of somebody else' git -C repository -c gpg.format=ssh \
+    -c gpg.ssh.allowedSignersFile="$WORK/signers" verify-commit HEAD
+ok 'git signs commits with them, and knows whose they are not'
 
 mkdir hosted
 ssh-keygen -q -t ed25519 -N '' -f user

@@ -130,18 +130,18 @@ apart() {
     ! [ "/proc/$1/ns/net" -ef /proc/self/ns/net ]
 }
 
-inside() { # inside NAME COMMAND...
-    local name=$1
-    shift
-    STRONGSWAN_CONF=$WORK/$name/strongswan.conf SWANCTL_DIR=$WORK/$name nsenter -t "${namespace[$name]}" -n "$@"
+# in_place NAME: sets place, the command's beginning that has it run there
+in_place() {
+    place=(env "STRONGSWAN_CONF=$WORK/$1/strongswan.conf" "SWANCTL_DIR=$WORK/$1" nsenter -t "${namespace[$1]}" -n)
 }
 
 charon() { # charon NAME ADDRESS
-    inside "$1" ip address add "$2/24" dev wire0
-    inside "$1" ip link set wire0 up
-    spawn inside "$1" charon-systemd >"$1/out" 2>&1
+    in_place "$1"
+    "${place[@]}" ip address add "$2/24" dev wire0
+    "${place[@]}" ip link set wire0 up
+    spawn "${place[@]}" charon-systemd >"$1/out" 2>&1
     wait_for "charon ($1)" test -S "$1/vici"
-    inside "$1" swanctl --load-all --uri "unix://$WORK/$1/vici" >"$1/loaded" 2>&1
+    "${place[@]}" swanctl --load-all --uri "unix://$WORK/$1/vici" >"$1/loaded" 2>&1
     grep -q 'loaded key token-.* from token' "$1/loaded"
 }
 
@@ -157,8 +157,10 @@ peer there 192.0.2.1 rsa 192.0.2.2 ec
 logs=("$WORK/here/charon.log" "$WORK/there/charon.log" "$WORK/here/loaded" "$WORK/initiated")
 charon here 192.0.2.2
 charon there 192.0.2.1
-inside here swanctl --initiate --ike ec --timeout 60 --uri "unix://$WORK/here/vici" >initiated
+in_place here
+"${place[@]}" swanctl --initiate --ike ec --timeout 60 --uri "unix://$WORK/here/vici" >initiated
 grep -q "authentication of 'CN=ec' with ECDSA_WITH_SHA256_DER successful" there/charon.log
 grep -q "authentication of 'CN=rsa' with RSA_EMSA_PKCS1_SHA2_256 successful" here/charon.log
-inside there swanctl --list-sas --uri "unix://$WORK/there/vici" | grep -q "remote 'CN=ec'"
+in_place there
+"${place[@]}" swanctl --list-sas --uri "unix://$WORK/there/vici" | grep -q "remote 'CN=ec'"
 ok 'charon: an IKE_SA between an EC and an RSA key, both in the token'

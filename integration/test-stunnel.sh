@@ -103,6 +103,15 @@ get ec-1.3
 get rsa-1.2
 ok 'SIGHUP: the configuration is read anew, keys and all'
 
+port[example]=$(free_port)
+latchkey example stunnel server-rsa --token demo --pin-file "$PIN_FILE" |
+    sed "s,/etc/stunnel/,$WORK/,; s/443/127.0.0.1:${port[example]}/; s/127.0.0.1:80/127.0.0.1:$PLAIN/
+        1i foreground = yes" >example.conf
+stunnel_start example example
+curl -sS -m 60 --cacert ca.crt -o example.back "https://localhost:${port[example]}/data" 2>curl.err
+same 'the data by the example' example.back files/data
+ok 'latchkey example stunnel prints a server that works'
+
 printf 00000000 >wrong-pin
 sed "s,=$PIN_FILE,=$WORK/wrong-pin,; s,server.pid,wrong.pid," server.conf >wrong.conf
 ! timeout 60 stunnel wrong.conf >wrong.err 2>&1 || die 'a wrong PIN was not refused'

@@ -16,13 +16,7 @@ grep -q 'peer certificate: depth=0 .*subject=/CN=me$' "$PAGE_WORLD/out"
 scratch
 cd "$WORK"
 
-make_token demo
-make_ca .
-make_key demo client-ec 01 ec
-make_key demo client-rsa 02 rsa
-for label in client-ec client-rsa; do
-    make_cert . demo $label
-done
+demo_keys client-ec client-rsa
 openssl req -newkey rsa:2048 -nodes -subj /CN=radius -keyout radius.key -out radius.csr 2>/dev/null
 openssl x509 -req -in radius.csr -CA ca.crt -CAkey ca.key -days 30 -out radius.crt 2>/dev/null
 PORT=$(free_port)
@@ -97,14 +91,12 @@ apart() {
 spawn unshare --net sleep 300
 wire=$!
 wait_for 'a network namespace' apart $wire
-inside() {
-    nsenter -t $wire -n "$@"
-}
-inside ip link add switch type veth peer name client
-inside ip link set switch up
-inside ip link set client up
+inside=(nsenter -t "$wire" -n)
+"${inside[@]}" ip link add switch type veth peer name client
+"${inside[@]}" ip link set switch up
+"${inside[@]}" ip link set client up
 hostapd_conf driver=wired interface=switch ieee8021x=1 eapol_version=2 use_pae_group_addr=1
-spawn inside hostapd -d "$WORK/hostapd.conf" >hostapd.log 2>&1
+spawn "${inside[@]}" hostapd -d "$WORK/hostapd.conf" >hostapd.log 2>&1
 wait_for hostapd grep 'AP-ENABLED' hostapd.log
 {
     echo ap_scan=0
@@ -113,7 +105,7 @@ wait_for hostapd grep 'AP-ENABLED' hostapd.log
     latchkey example wpa-supplicant client-ec --token demo --pin-file "$PIN_FILE" |
         sed "s/WPA-EAP/IEEE8021X/; /ssid/d; s,/etc/ssl/certs/corporate.crt,$WORK/ca.crt,"
 } >supplicant.conf
-spawn inside wpa_supplicant -D wired -i client -c "$WORK/supplicant.conf" -dd >supplicant.log 2>&1
+spawn "${inside[@]}" wpa_supplicant -D wired -i client -c "$WORK/supplicant.conf" -dd >supplicant.log 2>&1
 wait_for 'the network' grep 'CTRL-EVENT-EAP-SUCCESS' supplicant.log
 grep -q 'peer certificate: depth=0 .*subject=/CN=client-ec$' hostapd.log
 wait_for 'the port' grep -E 'AP-STA-CONNECTED|IEEE 802.1X: authorizing port' hostapd.log

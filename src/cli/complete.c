@@ -52,6 +52,15 @@ static const struct verb *whole_verb(const char **words, size_t n)
     return NULL;
 }
 
+/* What a verb's arguments can be, where that is a list; n words stand before it. */
+static void print_arguments(const struct verb *v, size_t n)
+{
+    for (size_t i = 0; v && v->run == setup && i < n_targets; i++)
+        printf("%s\n", targets[i].name);
+    for (size_t i = 0; v && v->run == example && n == 1 && i < n_examples; i++)
+        printf("%s\n", examples[i].name);
+}
+
 CK_RV complete(struct cli *cli)
 {
     const char *words[64];
@@ -72,10 +81,7 @@ CK_RV complete(struct cli *cli)
     const struct verb *v = whole_verb(words, n);
     if (!v || v->run == help)
         print_next(words + (v ? 1 : 0), n - (v ? 1 : 0));
-    for (size_t i = 0; v && v->run == example && n == 1 && i < n_examples; i++)
-        printf("%s\n", examples[i].name);
-    for (size_t i = 0; v && v->run == setup && i < n_targets; i++)
-        printf("%s\n", targets[i].name);
+    print_arguments(v, n);
     for (size_t i = 0; v && *typed == '-' && i < OPTIONS; i++)
         if (v->options >> i & 1)
             printf("--%s\n", option_rows[i].name);

@@ -1,9 +1,11 @@
 /* `latchkey uri`, `latchkey module` and `latchkey example`: what to paste into other programs'
  * configurations. */
+#include <ctype.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include "embedded.h"
 #include "file.h"
 #include "module.h"
@@ -26,6 +28,18 @@ static CK_RV put_text(struct buf *ret, const char *text)
     return buf_append(ret, text, strlen(text));
 }
 
+/* RFC 7512, 2.3: pk11-qchar, and '%' for what is none. */
+static CK_RV put_query(struct buf *ret, const char *text)
+{
+    for (; *text; text++) {
+        char hex[4];
+        bool plain = isalnum((unsigned char)*text) || strchr("-._~:[]@!$'()*+,=/", *text);
+        snprintf(hex, sizeof(hex), "%%%02X", (unsigned char)*text);
+        TRY(plain ? buf_u8(ret, (uint8_t)*text) : put_text(ret, hex));
+    }
+    return CKR_OK;
+}
+
 /* The object's URI without a NUL behind it; that of a private key names the PIN's file. */
 static CK_RV put_uri(struct cli *cli, CK_OBJECT_CLASS cls, const struct object *o, const char *pin,
                      struct buf *ret)
@@ -35,7 +49,7 @@ static CK_RV put_uri(struct cli *cli, CK_OBJECT_CLASS cls, const struct object *
     if (!pin)
         return CKR_OK;
     TRY(put_text(ret, "?pin-source=")); /* GnuTLS takes no "file:" before the path, all take none */
-    return put_text(ret, pin);
+    return put_query(ret, pin);
 }
 
 /* ---- uri ---- */
@@ -258,6 +272,18 @@ static CK_RV print_programs(void)
     return CKR_OK;
 }
 
+/* libp11 0.4.12 reads so many bytes of a pin-source, and a line's end with them. */
+static void warn_of_pin(const char *path)
+{
+    enum { LIBP11_READS = 31 };
+    struct stat st;
+    if (path && stat(path, &st) == 0 && st.st_size > LIBP11_READS)
+        fprintf(stderr,
+                "%s is longer than the %d bytes that OpenSSL's engine reads of it: nginx, Apache, "
+                "curl and others will have the PIN wrong.\n",
+                path, LIBP11_READS);
+}
+
 /* Most programs go through libp11 or NSS, which know RSA and EC keys on the NIST curves alone. */
 static void warn_of_type(struct cli *cli, const struct object *key)
 {
@@ -321,6 +347,7 @@ static CK_RV print_filled(struct cli *cli, const struct embedded *program, P11Ki
         return fail(EXIT_USAGE, NULL, "'%s' is a secret key: the programs take key pairs",
                     cli->args[1]);
     TRY(warn(cli, s.key));
+    warn_of_pin(pin);
     const char *template = strchr((const char *)program->text, '\n') + 1;
     TRY(fill(cli, template, &s, &text));
     return file_put(cli->option[OPT_OUT], buf_bytes(&text));

@@ -245,7 +245,7 @@ CK_RV migrate(struct cli *cli, const struct migration *m)
     if (table.n_cells)
         TRY(table_print_list(&table, cli->option[OPT_JSON]));
     if (rv == CKR_OK && !cli->option[OPT_JSON])
-        printf("\nThe old store goes on working. When all programs use latchkey, delete it: %s\n",
-               store.path);
+        printf("\nThe old store goes on working. When all programs use latchkey, %s: %s\n",
+               m->farewell, store.path);
     return rv;
 }

@@ -7,7 +7,8 @@
 
 struct migration {
     const char *program;
-    const char *get_rid; /* how an object is taken out of the old store */
+    const char *get_rid;  /* how an object is taken out of the old store */
+    const char *farewell; /* what to do with the old store at the end; its path follows */
     CK_RV (*read)(const char *dir, struct old_store *ret);
     /* Can its keys be had at all? */
     CK_RV (*check)(const struct old_token *t);

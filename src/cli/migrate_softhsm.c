@@ -176,6 +176,7 @@ CK_RV migrate_softhsm(struct cli *cli)
     static const struct migration m = {
         .program = "SoftHSM",
         .get_rid = "'pkcs11-tool --delete-object' takes it out of the old store.",
+        .farewell = "delete it, for it still holds the keys",
         .read = softhsm_read,
         .open = open_token,
         .kind = kind_of,

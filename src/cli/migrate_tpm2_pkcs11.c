@@ -73,6 +73,8 @@ CK_RV migrate_tpm2_pkcs11(struct cli *cli)
     static const struct migration m = {
         .program = "tpm2-pkcs11",
         .get_rid = "'tpm2_ptool objdel' takes it out of the old store.",
+        .farewell = "delete the file, but not with 'tpm2_ptool destroy',\n"
+                    "which takes the primary key that the keys hang on out of the TPM",
         .read = tpm2_pkcs11_read,
         .check = check_parent,
         .open = unseal,

@@ -105,8 +105,6 @@ CK_RV setup_nss(struct setup *s, const struct target *target, const char *direct
     return CKR_OK;
 }
 
-extern char **environ;
-
 /* Its output is shown when it fails. */
 static CK_RV run_modutil(const char *const *argv)
 {

@@ -129,7 +129,10 @@ static const yaml_node_t *member(yaml_document_t *d, const yaml_node_t *map, con
     return NULL;
 }
 
-/* The innermost of the objects that lead to the module's entry, and how many were there. */
+/* The innermost of the objects that lead to the module's entry, and how many were there;
+ * POLICY_ADD: three, and the entry goes into an "Add" beside the "Delete" that is there, or Firefox
+ * would not look at it. */
+enum { POLICY_ADD = 4 };
 struct policy {
     size_t depth;  /* 0: not even the outermost is an object */
     size_t inside; /* the byte behind the innermost one's brace */
@@ -143,7 +146,8 @@ static void look(yaml_document_t *d, struct policy *ret)
     const char *const names[] = {"policies", "SecurityDevices", POLICY_NAME};
     const yaml_node_t *node = yaml_document_get_root_node(d);
     for (size_t i = 0; node && node->type == YAML_MAPPING_NODE && i < 3; i++) {
-        ret->depth = i + 1;
+        ret->depth =
+            i == 2 && member(d, node, "Delete") && !member(d, node, "Add") ? POLICY_ADD : i + 1;
         ret->inside = node->start_mark.index + 1;
         ret->empty = node->data.mapping.pairs.start == node->data.mapping.pairs.top;
         const yaml_node_t *add = i == 2 ? member(d, node, "Add") : NULL; /* the newer form */
@@ -154,7 +158,7 @@ static void look(yaml_document_t *d, struct policy *ret)
         }
         node = member(d, node, names[i]);
     }
-    if (ret->depth == 3 && node && node->type == YAML_SCALAR_NODE)
+    if (ret->depth >= 3 && node && node->type == YAML_SCALAR_NODE)
         ret->entry = snprintf(ret->path, sizeof(ret->path), "%s", node->data.scalar.value) <
                      (int)sizeof(ret->path);
 }
@@ -186,8 +190,8 @@ static bool policy_read(const struct content *c, struct policy *ret)
     return ret->depth && c->text.p[ret->inside - 1] == '{'; /* block style has no braces */
 }
 
-/* What is put into an object at depth 0 (a new file), 1, 2 or 3. Two spaces tell ours from members
- * that were there. */
+/* What is put into an object at depth 0 (a new file) to POLICY_ADD. Two spaces tell ours from
+ * members that were there. */
 static void policy_text(const char *path, size_t depth, char *out, size_t room)
 {
     static const char *const around[][2] = {
@@ -195,6 +199,7 @@ static void policy_text(const char *path, size_t depth, char *out, size_t room)
         {"\"policies\":  {\"SecurityDevices\":  {", "}}"},
         {"\"SecurityDevices\":  {", "}"},
         {"", ""},
+        {"\"Add\":  {", "}"},
     };
     snprintf(out, room, "%s\"" POLICY_NAME "\":  \"%s\"%s", around[depth][0], path,
              around[depth][1]);
@@ -217,10 +222,11 @@ static CK_RV policy_remove(const struct content *before, const struct policy *p,
     char text[2048];
     policy_text(p->path, 0, text, sizeof(text));
     if (bytes_equal(buf_bytes(&before->text), BYTES_STR(text)))
-        return CKR_OK; /* the whole file was ours */
-    for (size_t depth = 1; depth <= 3; depth++) {
+        return CKR_OK;                                    /* the whole file was ours */
+    static const size_t depths[] = {1, 2, POLICY_ADD, 3}; /* what holds another before it */
+    for (size_t i = 0; i < sizeof(depths) / sizeof(*depths); i++) {
         text[0] = '{';
-        policy_text(p->path, depth, text + 1, sizeof(text) - 3);
+        policy_text(p->path, depths[i], text + 1, sizeof(text) - 3);
         const char *at = find(before, text);
         size_t n = strlen(text + 1);
         if (at)

@@ -22,7 +22,7 @@ static void draw(const struct spinner *s, size_t frame)
     fprintf(stderr, "\r%c %s", "|/-\\"[frame % 4], s -> text);
     if (s->total) {
         uint64_t done = s->done < s->total ? s->done : s->total;
-        int filled = (int)((double)done / (double)s->total * WIDTH);
+        int filled = (int)((double)done / (double)s->total * (double)WIDTH);
         fprintf(stderr, " %.*s%.*s %3d%%", filled, full, WIDTH - filled, none,
                 (int)((double)done / (double)s->total * 100));
     }

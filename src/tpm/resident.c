@@ -288,7 +288,7 @@ static void set_session(struct cmd *c, struct session *s, struct bytes auth, boo
  * worth sending again: an object or a session is gone, or the session is out of step (0x9A2 of a
  * noDA key: not counted). After a TPM reset an old handle may be another key's by now: nothing is
  * kept. */
-static bool renew(struct tpm *t, TSS2_RC rc)
+static bool renew(struct tpm *t, struct bytes name, TSS2_RC rc)
 {
     bool stale = rc_plain(rc) == TPM2_RC_BAD_AUTH && t->session.handle;
     /* of a handle that never was: the answer that told it was spoilt on its way */
@@ -298,6 +298,10 @@ static bool renew(struct tpm *t, TSS2_RC rc)
     residents_flush(t);
     if (stale)
         saved_free(t);
+    if (never) { /* the key is there, under another */
+        handle_pending(t, PENDING_OBJECT, name);
+        settle_pending(t);
+    }
     return true;
 }
 
@@ -335,7 +339,7 @@ static CK_RV use(struct tpm *t, const struct tpm_key *key, struct cmd *c, unsign
     for (int attempt = 0; attempt < 4; attempt++) {
         t->broken = false;
         rv = use_once(t, key, BYTES(name, name_n), c, in, out);
-        if (rv == CKR_OK && !renew(t, c->rc))
+        if (rv == CKR_OK && !renew(t, BYTES(name, name_n), c->rc))
             break;
         if (rv != CKR_OK && (!t->broken || attempt > 0))
             break;

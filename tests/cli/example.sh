@@ -25,6 +25,10 @@ prints ';object=box;type=secret-key.pin-source'
 # what it prints, the other verbs take
 succeeds lk uri web --pin-file pin
 succeeds lk sign "$(cat out)" other.crt -o signature
+cp pin 'a pin & more?'
+succeeds lk uri web --pin-file 'a pin & more?'
+prints "pin-source=$DIR/a%20pin%20%26%20more%3F\$"
+succeeds lk sign "$(cat out)" other.crt -o signature
 exits 3 lk uri nothing
 complains "there is no key 'nothing'"
 exits 3 lk uri web --pin-file nowhere
@@ -66,6 +70,10 @@ done < <(cp out programs && cat programs)
 succeeds lk key generate --type ed25519 --label login --pin-file pin
 succeeds lk example nginx web
 complains 'The token has an Ed25519 or X25519 key'
+
+head -c 32 other.key >long
+succeeds lk example openssl web --pin-file long -o openssl.cnf
+complains 'longer than the 31 bytes'
 
 exits 2 lk example emacs web
 complains "there is no example for 'emacs'"

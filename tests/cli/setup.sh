@@ -162,11 +162,12 @@ mkdir -p "${POLICY%/*}"
 for policy in '{}' '{"policies": {}}' '{\n\t"policies": {\n\t\t"DisableTelemetry": true\n\t}\n}\n' \
     '{"about": "Grüße", "policies": {"SecurityDevices": {"card": "/usr/lib/card.so"}, "X": []}}' \
     '{"policies": {"SecurityDevices": {"Add": {"card": "/card.so"}, "Delete": ["old"]}}}' \
-    '{"policies": {"SecurityDevices": {"Add": {}}}}'; do
+    '{"policies": {"SecurityDevices": {"Add": {}}}}' '{"policies": {"SecurityDevices": {"Delete": ["old"]}}}'; do
     # shellcheck disable=SC2059 # escapes are meant
     printf "$policy" >policy
     cp policy "$POLICY"
     succeeds root "$COMMAND" setup -y firefox
+    ! grep -q Delete policy || same "$(device 'd["policies"]["SecurityDevices"]["Add"]["latchkey"]')" "$LIBRARY"
     same "$(device '(lambda s: s.get("Add", s))(d["policies"]["SecurityDevices"])["latchkey"]')" "$LIBRARY"
     if grep -q card policy; then
         holds [ "$(device '(lambda s: s.get("Add", s))(d["policies"]["SecurityDevices"])["card"]')" != '' ]

@@ -1,3 +1,6 @@
+/* Its inline functions would stand before those of libc, which this file replaces. */
+#undef _FORTIFY_SOURCE
+
 #include "faults.h"
 
 #include <dlfcn.h>

@@ -144,8 +144,7 @@ static void test_parameters(void **state)
     static const CK_MECHANISM_TYPE of_data[] = {
         CKM_CONCATENATE_BASE_AND_DATA, CKM_CONCATENATE_DATA_AND_BASE, CKM_XOR_BASE_AND_DATA};
     const CK_KEY_DERIVATION_STRING_DATA good = string(BYTES_OF(added));
-    const CK_KEY_DERIVATION_STRING_DATA bad[] = {
-        {NULL, 4}, {NULL, SIZE_MAX}, {good.pData, 65537}};
+    const CK_KEY_DERIVATION_STRING_DATA bad[] = {{NULL, 4}, {NULL, SIZE_MAX}, {good.pData, 65537}};
     for (size_t i = 0; i < COUNT(of_data); i++) {
         assert_length_matters(of_data[i], &good, sizeof(good));
         for (size_t k = 0; k < COUNT(bad); k++)

@@ -177,6 +177,32 @@ static void test_everything_flushed_by_a_stranger(void **state)
     free_keys(keys, 2);
 }
 
+static unsigned spoilt;
+
+/* ContextLoad answers a handle and nothing that vouches for it. */
+static enum tap_verdict spoil_context_load(struct exchange *e)
+{
+    if (e->code == TPM2_CC_ContextLoad && e->response_n == 14 && spoilt++ == 0)
+        e->response[e->response_n - 1] ^= 0xFF;
+    return TAP_PASS;
+}
+
+/* The key is loaded under a handle that nobody was told: it goes by its Name, or the slot is lost.
+ */
+static void test_handle_spoilt_on_its_way(void **state)
+{
+    (void)state;
+    struct pair keys[3];
+    make_keys(keys, 3);
+    spoilt = 0;
+    tap.after = spoil_context_load;
+    for (int i = 0; i < 12; i++)
+        assert_signs(fx.tpm, &keys[i % 3]);
+    assert_true(spoilt > 0);
+    assert_in_range(swtpm_handles(&fx.swtpm, 0x80), 1, RESIDENT_KEYS);
+    free_keys(keys, 3);
+}
+
 /* The session's nonces are not what the TPM has: it answers 0x9A2, which a key outside
  * dictionary-attack protection does not count. */
 static void test_session_out_of_step(void **state)
@@ -463,6 +489,7 @@ int main(void)
         TPM_TEST(test_key_flushed_by_a_stranger),
         TPM_TEST(test_session_flushed_by_a_stranger),
         TPM_TEST(test_everything_flushed_by_a_stranger),
+        TPM_TEST(test_handle_spoilt_on_its_way),
         TPM_TEST(test_session_out_of_step),
         TPM_TEST(test_wrong_key_authorization_ends),
         TPM_TEST(test_reset_of_the_tpm),
