@@ -60,7 +60,7 @@ EOF
     server {
         listen 127.0.0.1:${PORTS[$case]} ssl;
         ssl_protocols ${case% *};
-        return 200 "<title>hello \$ssl_client_s_dn over \$ssl_protocol</title><body style='font: large sans-serif'>
+        return 200 "<link rel=icon href='data:,'><title>hello \$ssl_client_s_dn over \$ssl_protocol</title><body style='font: large sans-serif'>
             <h1>hello \$ssl_client_s_dn</h1>
             <p>You came over \$ssl_protocol, with a certificate whose key is in the TPM.</p>";
     }
