@@ -288,10 +288,10 @@ distinguished_name = name
 EOF
 }
 
-# make_ca DIR: a throw-away certification authority, DIR/ca.crt and DIR/ca.key.
+# make_ca DIR: a throw-away certification authority, DIR/ca.crt and DIR/ca.key. It signs Fast DDS' permissions, too.
 make_ca() {
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 \
-        -subj '/CN=latchkey throw-away CA' -addext 'keyUsage = critical, keyCertSign, cRLSign' \
+        -subj '/CN=latchkey throw-away CA' -addext 'keyUsage = critical, digitalSignature, keyCertSign, cRLSign' \
         -keyout "$1/ca.key" -out "$1/ca.crt" 2>/dev/null
 }
 
