@@ -152,11 +152,6 @@ static CK_RV put_key(struct cli *cli, const struct subject *s, struct buf *ret)
     return put_uri(cli, CKO_PRIVATE_KEY, s->key, NULL, ret);
 }
 
-static CK_RV put_public(struct cli *cli, const struct subject *s, struct buf *ret)
-{
-    return put_uri(cli, CKO_PUBLIC_KEY, s->key, NULL, ret);
-}
-
 static CK_RV put_certificate(struct cli *cli, const struct subject *s, struct buf *ret)
 {
     return put_uri(cli, CKO_CERTIFICATE, s->key, NULL, ret);
@@ -219,7 +214,6 @@ static const struct placeholder {
     {"MODULE", put_module},       /* the module's path */
     {"URI", put_private},         /* of the private key, with the PIN's file */
     {"KEY", put_key},             /* the same without it */
-    {"PUBLIC", put_public},       /* of the public key */
     {"CERT", put_certificate},    /* of the certificate */
     {"TOKEN_URI", put_token_uri}, /* of the token */
     {"TOKEN", put_token},         /* its label */

@@ -61,6 +61,8 @@ count
 same "$objects" "$before"
 succeeds lk key import locked.pem --label locked --pin-file pin --password-file password
 same_key locked locked.pub
+succeeds lk_typing sesame key import locked.pem --label typed --pin-file pin --force
+same_key typed locked.pub
 
 # --- tpm2-tools: below a persistent parent, and persistent itself ------------------------------------
 tpm2 createprimary -Q -C o -G rsa2048 -c primary.ctx

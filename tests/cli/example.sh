@@ -70,6 +70,8 @@ done < <(cp out programs && cat programs)
 succeeds lk key generate --type ed25519 --label login --pin-file pin
 succeeds lk example nginx web
 complains 'The token has an Ed25519 or X25519 key'
+succeeds lk example ssh login
+complains 'Most programs know RSA keys and EC keys on the NIST curves only'
 
 head -c 32 other.key >long
 succeeds lk example openssl web --pin-file long -o openssl.cnf
