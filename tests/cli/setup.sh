@@ -145,6 +145,10 @@ d = json.load(open(sys.argv[1]))
 print(eval(sys.argv[2]))' "$POLICY" "$1"
 }
 rm -rf "$DIR/etc/firefox" "$DIR/etc/pkcs11/modules/latchkey.module" "$DIR/etc/ssl/latchkey.cnf"
+exits 1 root python3 "$HERE/terminal.py" no "$COMMAND" setup firefox
+[ ! -e "$POLICY" ] || fails 'done without a yes'
+succeeds root python3 "$HERE/terminal.py" yes "$COMMAND" setup firefox
+[ -e "$POLICY" ] || fails 'not done in spite of a yes'
 succeeds root "$COMMAND" setup -y
 prints 'OPENSSL_CONF set to /etc/ssl/latchkey.cnf'
 root p11-kit list-modules >out 2>&1
