@@ -320,6 +320,15 @@ demo_keys() {
     done
 }
 
+# demo_stranger: one more key in that token, stranger, whose certificate other/stranger.crt is of another authority of the
+# same name, other/ca.crt.
+demo_stranger() {
+    mkdir other
+    make_ca other
+    make_key demo stranger ff ec
+    make_cert other demo stranger
+}
+
 # --- ssh -----------------------------------------------------------------------------------------
 
 # make_askpass FILE: ssh asks for the PIN through a program, so it is on no command line.

@@ -16,10 +16,7 @@ cd "$WORK"
 g++ -std=c++17 -Wall -Wextra -Werror -O1 "$ROOT/integration/fastdds/readings.cpp" -o readings -lfastrtps -lfastcdr
 
 demo_keys {publisher,subscriber}-{ec,rsa}
-mkdir other
-make_ca other
-make_key demo stranger 05 ec
-make_cert other demo stranger
+demo_stranger
 mv other/stranger.crt .
 
 signed() { # FILE: as S/MIME, by the CA

@@ -13,10 +13,7 @@ grep -qx 'server=server key=RSA client=client key=ECDSA version=0x304' "$PAGE_WO
 scratch
 cd "$WORK"
 demo_keys {server,client}-{ec,rsa}
-mkdir other
-make_ca other
-make_key demo stranger 05 ec
-make_cert other demo stranger
+demo_stranger
 for pin in "$(cat pin)" 00000000; do
     printf '{"Path": "%s", "TokenLabel": "demo", "Pin": "%s"}\n' "$MODULE" "$pin" >"$pin.json"
 done

@@ -23,10 +23,7 @@ cp pin broker-pin
 [ -z "$SERVICE" ] || chown "$SERVICE" broker-pin
 
 demo_keys {broker,device,display}-{ec,rsa}
-mkdir other
-make_ca other
-make_key demo stranger 07 ec
-make_cert other demo stranger
+demo_stranger
 cp other/stranger.crt .
 printf 00000000 >wrong-pin
 export PKCS11_MODULE_PATH=$WORK/latchkey-pkcs11.so

@@ -9,12 +9,7 @@ scratch
 cd "$WORK"
 if [ -n "${LATCHKEY_LONG:-}" ]; then RELOADS=200 CRASHES=50 UPGRADES=10; else RELOADS=6 CRASHES=2 UPGRADES=1; fi
 
-make_token demo
-make_ca .
-make_key demo server-ec 01 ec
-make_key demo server-rsa 02 rsa
-make_cert . demo server-ec
-make_cert . demo server-rsa
+demo_keys server-ec server-rsa
 engine_conf openssl.cnf
 mkdir nginx load
 LOG=$WORK/nginx/error.log

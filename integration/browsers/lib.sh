@@ -8,13 +8,7 @@ declare -A PORTS
 export nginx_pid
 site() {
     local label version port=
-    make_token demo
-    make_ca .
-    make_key demo me-ec 01 ec
-    make_key demo me-rsa 02 rsa
-    for label in me-ec me-rsa; do
-        make_cert . demo $label
-    done
+    demo_keys me-ec me-rsa
     openssl req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout server.key -out server.csr 2>/dev/null
     openssl x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 30 \
         -extfile <(echo 'subjectAltName = DNS:localhost') -out server.crt 2>/dev/null

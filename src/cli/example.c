@@ -120,10 +120,7 @@ CK_RV object_uri(struct cli *cli)
 
 CK_RV show_module(struct cli *cli)
 {
-    const char *why = "";
-    if (module_load(cli, &why) != CKR_OK)
-        return fail(EXIT_NO_MODULE, "Name it: --module FILE", "the module cannot be loaded: %s",
-                    why);
+    TRY(module_need(cli));
     printf("%s\n", cli->module.path);
     return CKR_OK;
 }

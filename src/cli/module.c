@@ -60,22 +60,27 @@ static void find_admin(struct module *m)
         m->admin = interface->pFunctionList;
 }
 
-CK_RV module_open(struct cli *cli, const char *parameters)
+CK_RV module_need(struct cli *cli)
 {
-    struct module *m = &cli->module;
     const char *why = "";
     CK_RV rv = module_load(cli, &why);
     if (rv == TOLD(EXIT_NO_MODULE))
         return fail(EXIT_NO_MODULE, "Install latchkey, or name the module with --module.",
                     "the module cannot be loaded: %s", why);
-    TRY(check(rv, "load %s", m->path));
+    return check(rv, "load %s", cli->module.path);
+}
+
+CK_RV module_open(struct cli *cli, const char *parameters)
+{
+    struct module *m = &cli->module;
+    TRY(module_need(cli));
     char copy[64];
     CK_C_INITIALIZE_ARGS args = {.flags = CKF_OS_LOCKING_OK};
     if (parameters) {
         snprintf(copy, sizeof(copy), "%s", parameters);
         args.pReserved = copy;
     }
-    rv = m->p11->C_Initialize(&args);
+    CK_RV rv = m->p11->C_Initialize(&args);
     if (rv == CKR_ARGUMENTS_BAD && parameters)
         return fail(EXIT_NO_MODULE, "Leave --module out, or name latchkey's.",
                     "%s does not take the parameter '%s'", m->path, parameters);

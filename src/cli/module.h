@@ -10,6 +10,8 @@
 char *module_path(const struct cli *cli);
 /* Loads it without initialising it. *ret_why (may be NULL) on failure: the reason, borrowed. */
 CK_RV module_load(struct cli *cli, const char **ret_why);
+/* The same; tells of a failure. */
+CK_RV module_need(struct cli *cli);
 /* Loads and initialises. parameters: for C_Initialize's pReserved, or NULL. Tells of a failure. */
 CK_RV module_open(struct cli *cli, const char *parameters);
 /* module_open, and the vendor interface is there. */

@@ -325,11 +325,12 @@ static bool has_state(const struct setup *s, enum step_state state)
 CK_RV setup(struct cli *cli)
 {
     CLEANUP(setup_free) struct setup s = {.cli = cli, .remove = cli->option[OPT_REMOVE]};
-    const char *why = "";
-    /* a file that is registered with everything had better be a module; without one, a removal */
-    if (module_load(cli, &why) != CKR_OK && !s.remove)
-        return fail(EXIT_NO_MODULE, "Name it: --module FILE", "the module cannot be loaded: %s",
-                    why);
+    /* a file that is registered with everything had better be a module; a removal needs its path
+     * alone */
+    if (s.remove)
+        (void)module_load(cli, NULL);
+    else
+        TRY(module_need(cli));
     TRY(plan(&s));
     if (cli->option[OPT_JSON])
         TRY(print_json(&s));
